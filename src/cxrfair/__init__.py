@@ -1,0 +1,1 @@
+"""Fairness of chest X-ray classifiers: from a hospital's files to an audit."""
