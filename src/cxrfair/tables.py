@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pandera.pandas as pandera
 import pyarrow as pa
-from pyarrow import parquet
 from pandera.errors import SchemaErrors
+from pyarrow import parquet
 
 from cxrfair.errors import CxrfairError
 from cxrfair.files import whole
