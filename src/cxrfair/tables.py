@@ -15,6 +15,7 @@ from cxrfair.errors import CxrfairError
 from cxrfair.files import whole
 
 FOLDS = ("train", "validation", "test")
+OFFICIAL_FOLDS = (*FOLDS, "train_validation")  # the last: validation is still to be cut from it
 STATES = ("positive", "negative", "uncertain", "unmentioned")
 SEXES = ("female", "male", "unknown")
 UNKNOWN = "unknown"
@@ -123,6 +124,7 @@ RECORDS = Table(  # one row an image, as its source describes it
         "study_id": "string",
         "path": "string",  # below the data set's root
         "view": "string?",  # the source's word: AP, PA, LATERAL, ...
+        "official_fold": "string?",  # where the source's own split puts it
         "acquired_at": "time?",
         "sex": "string",
         "age_years": "float32?",
@@ -131,7 +133,7 @@ RECORDS = Table(  # one row an image, as its source describes it
         "link_rung": "string?",  # how demographics were found (cohort.link)
         "link_distance_days": "float32?",
     },
-    allowed={"sex": SEXES},
+    allowed={"sex": SEXES, "official_fold": OFFICIAL_FOLDS},
 )
 
 LABELS = Table(  # what the source said of each finding
@@ -204,6 +206,7 @@ COHORT = Table(  # the images a study uses, with attributes by this project's po
         "patient_id": "string",
         "study_id": "string",
         "view": "string?",
+        "official_fold": "string?",
         "age_years": "float32?",
         "sex": "string",
         "age": "string",

@@ -1,0 +1,31 @@
+from snakemake.utils import min_version
+
+min_version("9.18")
+
+
+configfile: "params.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/models.smk"
+include: "workflow/rules/audit.smk"
+include: "workflow/rules/stages.smk"
+
+
+onstart:
+    begin()
+
+
+onsuccess:
+    end()
+
+
+onerror:
+    end()
+
+
+rule all:
+    default_target: True
+    input:
+        rules.report.output.page,

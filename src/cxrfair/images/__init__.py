@@ -1,0 +1,1 @@
+"""Pixels: decoded once into a memory-mapped store, augmented in batches."""

@@ -1,0 +1,48 @@
+"""A simulated chest X-ray population with a known causal graph, in the originals' layouts."""
+
+from pathlib import Path
+
+from pyarrow import Table, parquet
+
+from cxrfair import plugins
+from cxrfair.files import whole
+from cxrfair.phantom import writers
+from cxrfair.phantom.config import PhantomConfig
+from cxrfair.phantom.output import MARKER, whole_folder
+
+__all__ = ["MARKER", "PhantomConfig", "names", "write"]
+
+NOTICE = """PHANTOM
+Everything in this folder is simulated: no patient, no image and no date is real.
+Written by cxrfair.phantom as a stand-in for {dataset}, in its original layout; seed {seed}.
+"""
+
+
+def names() -> tuple[str, ...]:
+    """Return the data sets the phantom can stand in for."""
+    return plugins.names(writers)
+
+
+def write(dataset: str, config: PhantomConfig, root: Path, truth: Path) -> None:
+    """Write a stand-in for `dataset` under `root`, and what is true of it to `truth` (Parquet).
+
+    The folder appears whole or not at all, with a marker file that says it is simulated. The truth
+    is one row an image, by `image_id`: attributes, findings, boxes and the numbers of its scene,
+    from which `scene.draw` makes the picture and its masks again. For `mimic_iv`, which has no
+    images, it is one row a patient.
+
+    Raises
+    ------
+    UnknownNameError
+        If no writer of that name exists.
+    PhantomError
+        If `root` holds files that are not a phantom's.
+    """
+    writer = plugins.find(writers, dataset)
+    with whole_folder(root) as part:
+        latent = writer.write(config, part)
+        notice = NOTICE.format(dataset=dataset, seed=config.seed)
+        (part / MARKER).write_text(notice, encoding="utf-8")
+        with whole(truth) as file:
+            table = Table.from_pandas(latent, preserve_index=False).replace_schema_metadata(None)
+            parquet.write_table(table, file)

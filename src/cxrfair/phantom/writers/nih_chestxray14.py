@@ -1,0 +1,93 @@
+"""NIH ChestX-ray14: one entry table with labels joined by `|`, boxes, official lists, PNG files."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from cxrfair.phantom import noise, output, reporting, scene
+from cxrfair.phantom.acquisition import Profile
+from cxrfair.phantom.config import PhantomConfig
+from cxrfair.phantom.population import FINDINGS
+from cxrfair.phantom.writers import _images
+
+PROFILE = Profile(
+    dataset="nih_chestxray14",
+    portable_share=0.40,
+    log_gamma=-0.10,
+    brightness=0.02,
+    contrast=0.05,
+    border=0.01,
+    grain=0.0,
+    laterals=False,
+)
+NAMES = {
+    "atelectasis": "Atelectasis",
+    "cardiomegaly": "Cardiomegaly",
+    "consolidation": "Consolidation",
+    "edema": "Edema",
+    "nodule": "Nodule",
+    "pleural_effusion": "Effusion",
+    "pneumonia": "Pneumonia",
+    "pneumothorax": "Pneumothorax",
+}
+BOXED = ("atelectasis", "cardiomegaly", "pleural_effusion", "nodule", "pneumonia", "pneumothorax")
+BOX_HEADER = "Image Index,Finding Label,Bbox [x,y,w,h],,,"
+BOX_PIXELS = 1024  # boxes are in the pixels of the full-size release, whatever size is written
+TEST_SHARE = 0.23  # of patients, as in the official lists
+
+
+def write(config: PhantomConfig, root: Path) -> pd.DataFrame:
+    """Fill `root`, and return the truth of each image."""
+    images = scene.build(config, PROFILE)
+    pairs = zip(images["patient"] + 1, images["study"], strict=True)
+    images["image_id"] = [f"{patient:08d}_{number:03d}.png" for patient, number in pairs]
+    images["path"] = "images/" + images["image_id"]
+    said = reporting.report(config, images, PROFILE.dataset)
+    images = _images.save(config, images, root)
+    output.save_table(root / "Data_Entry_2017_v2020.csv", _entries(images, said))
+    (root / "BBox_List_2017.csv").write_text(_boxes(config, images, said), encoding="utf-8")
+    u = noise.uniform(config.seed, "nih official split", images["patient"].to_numpy(), 1)[:, 0]
+    for name, chosen in {"train_val_list": u >= TEST_SHARE, "test_list": u < TEST_SHARE}.items():
+        lines = "".join(f"{image}\n" for image in images["image_id"][chosen])
+        (root / f"{name}.txt").write_text(lines, encoding="utf-8")
+    return images
+
+
+def _entries(images: pd.DataFrame, said: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of `Data_Entry_2017_v2020.csv`; this source knows no doubt."""
+    seen = said[list(FINDINGS)].isin(["positive", "uncertain"]).to_numpy()
+    words = np.asarray([NAMES[finding] for finding in FINDINGS])
+    labels = ["|".join(words[row]) or "No Finding" for row in seen]
+    portable = images["portable"].to_numpy(bool)
+    spacing = np.where(portable, 0.168, 0.143)
+    return pd.DataFrame(
+        {
+            "Image Index": images["image_id"],
+            "Finding Labels": labels,
+            "Follow-up #": images["study"],
+            "Patient ID": images["patient"] + 1,
+            "Patient Age": images["age_years"].astype(int),
+            "Patient Gender": images["sex"].map({"female": "F", "male": "M"}),
+            "View Position": images["view"],
+            "OriginalImage[Width": np.where(portable, 2500, 2992),
+            "Height]": np.where(portable, 2048, 2991),
+            "OriginalImagePixelSpacing[x": spacing,
+            "y]": spacing,
+        }
+    )
+
+
+def _boxes(config: PhantomConfig, images: pd.DataFrame, said: pd.DataFrame) -> str:
+    """Return the text of `BBox_List_2017.csv`: some of the findings that were reported."""
+    keys = images["image_key"].to_numpy()
+    chosen = noise.uniform(config.seed, "nih boxes", keys, len(BOXED)) < config.box_share
+    lines = [BOX_HEADER]
+    for row, image in enumerate(images["image_id"]):
+        found = json.loads(images["boxes"].iloc[row])
+        for i, finding in enumerate(BOXED):
+            if chosen[row, i] and finding in found and said[finding].iloc[row] == "positive":
+                box = ",".join(str(share * BOX_PIXELS) for share in found[finding])
+                lines.append(f"{image},{NAMES[finding]},{box}")
+    return "\n".join(lines) + "\n"

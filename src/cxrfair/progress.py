@@ -1,0 +1,54 @@
+"""Progress of long work: a bar with rate and time left in a terminal, sparse lines in a log."""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sized
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+LOG_EVERY_S = 15.0
+
+T = TypeVar("T")
+
+
+def say(text: str) -> None:
+    """Write one line to stderr, where the rules collect their logs."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+def track(items: Iterable[T], what: str, unit: str, total: int | None = None) -> Iterator[T]:
+    """Yield `items`, showing how many are done, the rate and the time left."""
+    count = len(items) if total is None and isinstance(items, Sized) else total
+    if sys.stderr.isatty():
+        yield from _bar(items, what, unit, count)
+    else:
+        yield from _lines(items, what, unit, count)
+
+
+def _bar(items: Iterable[T], what: str, unit: str, total: int | None) -> Iterator[T]:
+    rate = TextColumn("{task.fields[rate]}")
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task(what, total=total, rate="")
+        started = time.monotonic()
+        for done, item in enumerate(items, 1):
+            yield item
+            rate_now = done / max(time.monotonic() - started, 1e-9)
+            progress.update(task, advance=1, rate=f"{rate_now:,.0f} {unit}/s")
+
+
+def _lines(items: Iterable[T], what: str, unit: str, total: int | None) -> Iterator[T]:
+    started = last = time.monotonic()
+    done = 0
+    for done, item in enumerate(items, 1):
+        yield item
+        now = time.monotonic()
+        if now - last >= LOG_EVERY_S:
+            last = now
+            rate = done / (now - started)
+            left = f", {(total - done) / rate:,.0f} s left" if total else ""
+            say(f"{what}: {done:,} of {total or '?'} {unit}, {rate:,.0f} {unit}/s{left}")
+    say(f"{what}: {done:,} {unit} in {time.monotonic() - started:.1f} s")

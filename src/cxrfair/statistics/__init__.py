@@ -1,0 +1,1 @@
+"""Intervals, resampling, and metrics over many resamples at once."""

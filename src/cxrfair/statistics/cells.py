@@ -1,0 +1,58 @@
+"""Cells: the images of a group, for single attributes and for intersections of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cxrfair.errors import CxrfairError
+from cxrfair.studies import SEPARATOR
+from cxrfair.tables import UNKNOWN
+
+ALL = "all"
+BETWEEN = "between"
+
+
+class AttributeNameError(CxrfairError):
+    """A study names an attribute that a cohort does not have."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The rows (positions) of one group's images."""
+
+    attribute: str
+    group: str
+    rows: NDArray[np.intp]
+
+
+def group_values(frame: pd.DataFrame, attribute: str) -> pd.Series:
+    """Return each row's group: `female x 60-80` for `sex x age`, unknown if any part of it is.
+
+    Raises
+    ------
+    AttributeNameError
+        If a column is missing.
+    """
+    parts = attribute.split(SEPARATOR)
+    missing = [part for part in parts if part not in frame.columns]
+    if missing:
+        have = ", ".join(map(str, frame.columns))
+        raise AttributeNameError(f"cohort: no attribute {missing[0]!r}; have {have}")
+    values = frame[parts].astype(object)
+    joined = values.agg(SEPARATOR.join, axis=1) if len(frame) else values[parts[0]]
+    return joined.mask((values == UNKNOWN).any(axis=1), UNKNOWN)
+
+
+def make(frame: pd.DataFrame, attributes: Sequence[str]) -> list[Cell]:
+    """List the cell of all rows, then every group of every attribute in alphabetic order."""
+    cells = [Cell(ALL, ALL, np.arange(len(frame)))]
+    for attribute in attributes:
+        codes, groups = pd.factorize(group_values(frame, attribute).to_numpy(), sort=True)
+        cells += [
+            Cell(attribute, str(group), np.flatnonzero(codes == code))
+            for code, group in enumerate(groups)
+        ]
+    return cells

@@ -1,0 +1,1 @@
+"""The training loop and its parts: they know no method and no data set by name."""

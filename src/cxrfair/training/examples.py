@@ -1,0 +1,94 @@
+"""Tables to arrays: what is trained on, and what is validated on."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cxrfair.errors import CxrfairError
+from cxrfair.images.store import Store
+from cxrfair.methods import Groups
+from cxrfair.studies import SEPARATOR
+
+
+@dataclass(frozen=True)
+class Examples:
+    """n examples: `row` in the store, `target` (n, k) with NaN, `group`, `weight`, `key` (n,)."""
+
+    row: NDArray[np.int64]
+    target: NDArray[np.float32]
+    group: NDArray[np.int64]
+    weight: NDArray[np.float64]
+    key: NDArray[np.int64]  # what an example's random augmentation is drawn from
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+
+def target_matrix(targets: pd.DataFrame, ids: pd.Series, labels: tuple[str, ...]) -> pd.DataFrame:
+    """Return targets (n, k) in the order of `ids` and `labels`, NaN where there is none."""
+    wide = targets.pivot_table(index="image_id", columns="label", values="target", aggfunc="first")
+    return wide.reindex(index=ids, columns=list(labels)).astype("float32")
+
+
+def group_index(
+    cohort: pd.DataFrame, matrix: pd.DataFrame, by: tuple[str, ...]
+) -> tuple[NDArray[np.int64], Groups]:
+    """Give each image the number of its cell of the columns `by`; no column is one group `all`.
+
+    Columns are attributes or labels.
+
+    `cohort` and `matrix` have the same images in the same order.
+    """
+    if not by:
+        return np.zeros(len(cohort), np.int64), Groups(("all",), (len(cohort),))
+    columns = cohort.set_index("image_id").join(matrix.map(_word))
+    if unknown := [name for name in by if name not in columns]:
+        raise CxrfairError(f"groups: no {unknown}; allowed: {', '.join(map(str, columns.columns))}")
+    cells = columns[list(by)].astype(str).agg(SEPARATOR.join, axis=1)
+    codes, found = pd.factorize(cells, sort=True)
+    counts = np.bincount(codes, minlength=len(found))
+    return codes.astype(np.int64), Groups(tuple(map(str, found)), tuple(map(int, counts)))
+
+
+def training_examples(
+    listed: pd.DataFrame,
+    cohort: pd.DataFrame,
+    targets: pd.DataFrame,
+    store: Store,
+    choice: tuple[tuple[str, ...], tuple[str, ...]],
+) -> tuple[Examples, Groups]:
+    """Join a training list to pixels, targets and groups; `choice` is (labels, group columns)."""
+    labels, by = choice
+    matrix = target_matrix(targets, listed["image_id"], labels)
+    people = cohort.set_index("image_id").reindex(listed["image_id"]).reset_index()
+    group, groups = group_index(people, matrix, by)
+    _refuse_one_class(matrix)
+    rows = store.rows(listed["image_id"].tolist())
+    weight = listed["weight"].to_numpy(np.float64)
+    key = listed["augmentation_seed"].to_numpy(np.int64)
+    return Examples(rows, matrix.to_numpy(np.float32), group, weight, key), groups
+
+
+def held_out_examples(
+    ids: pd.Series, targets: pd.DataFrame, store: Store, labels: tuple[str, ...]
+) -> Examples:
+    """Join images to pixels and targets; groups, weights and keys play no part in judging."""
+    matrix = target_matrix(targets, ids, labels).to_numpy(np.float32)
+    nothing = np.zeros(len(ids), np.int64)
+    even = np.ones(len(ids), np.float64)
+    return Examples(store.rows(ids.tolist()), matrix, nothing, even, nothing)
+
+
+def _word(value: float) -> str:
+    return "missing" if np.isnan(value) else str(int(value))
+
+
+def _refuse_one_class(matrix: pd.DataFrame) -> None:
+    """Say before training that a label lacks positives or negatives and cannot be learnt."""
+    for label, column in matrix.items():
+        known = column.dropna()
+        if known.nunique() < 2:
+            counts = f"{int((known == 1).sum())} positive, {int((known == 0).sum())} negative"
+            raise CxrfairError(f"training list, label {label}: {counts}; both classes are needed")

@@ -1,0 +1,180 @@
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+from cxrfair.errors import CxrfairError
+from cxrfair.manifests import refresh
+from cxrfair.provenance import closure
+from cxrfair.scales import resolve
+
+
+wildcard_constraints:
+    study="[a-z][a-z0-9_]*",
+    dataset="[a-z][a-z0-9_]*",
+    variant="[a-z][a-z0-9_]*",
+    strategy="[a-z][a-z0-9_]*",
+    seed="[0-9]+",
+
+
+try:
+    settings = resolve(config)
+except CxrfairError as error:
+    raise WorkflowError(str(error)) from None
+
+SIMULATED_BELOW = "data/phantom"
+SESSION = "CXRFAIR_TRACKING"
+GPUS = 1 if shutil.which("nvidia-smi") else 0
+STUDIES = settings["studies"]
+DATA = settings["data"]
+
+
+def simulated(dataset):
+    """Whether a data set is ours to make; a folder outside data/phantom is only ever read."""
+    return Path(DATA[dataset]["root"]).is_relative_to(SIMULATED_BELOW)
+
+
+def root(wildcards):
+    return DATA[wildcards.dataset]["root"]
+
+
+def manifest(dataset, kind):
+    """List of a data set's files by content: stands for the raw data in every rule that reads it."""
+    folder = SIMULATED_BELOW if simulated(dataset) else "data/interim"
+    return f"{folder}/manifests/{dataset}.{kind}.csv"
+
+
+def memory(dataset):
+    return f".cxrfair/manifests/{dataset}.json"
+
+
+def refresh_manifests():
+    """Notice changed raw data before planning; a simulated set that is yet to be made has none."""
+    for dataset, source in DATA.items():
+        if dataset not in USED or (simulated(dataset) and not Path(manifest(dataset, "tables")).exists()):
+            continue
+        paths = {kind: Path(manifest(dataset, kind)) for kind in ("tables", "images")}
+        refresh(dataset, Path(source["root"]), paths, Path(memory(dataset)))
+
+
+def linked_to(dataset):
+    return DATA[dataset].get("link")
+
+
+def used():
+    """Data sets that a study names, and the hospital tables these are linked to."""
+    named = {dataset for study in STUDIES.values() for dataset in study["datasets"]}
+    return named | {linked_to(dataset) for dataset in named if linked_to(dataset)}
+
+
+def section(*path):
+    """One section of params.yaml as JSON: all that a stage gets to see of it."""
+    value = settings
+    for key in path:
+        value = value[key]
+    return json.dumps(value, sort_keys=True)
+
+
+def study_of(wildcards):
+    return STUDIES[wildcards.study]
+
+
+def variant_of(wildcards):
+    return study_of(wildcards)["variants"][wildcards.variant]
+
+
+def code(stage, *plugins):
+    """The source files behind a stage and the plugins it names, e.g. "datasets.{dataset}".
+
+    A plugin may be a function of the wildcards.
+    """
+
+    def files(wildcards):
+        named = [p(wildcards) if callable(p) else p.format(**wildcards) for p in plugins]
+        modules = [f"stages.{stage}", *named]
+        return sorted({os.path.relpath(p) for m in modules for p in closure(f"cxrfair.{m}")})
+
+    return files
+
+
+def models(pattern):
+    """Paths of every model of a study, in the order of `model_keys`."""
+
+    def files(wildcards):
+        return [pattern.format(study=wildcards.study, dataset=d, variant=v, seed=s) for d, v, s in model_keys(wildcards)]
+
+    return files
+
+
+def model_keys(wildcards):
+    study = study_of(wildcards)
+    return [(d, v, s) for d in study["datasets"] for v in study["variants"] for s in study["seeds"]]
+
+
+def per_dataset(pattern):
+    def files(wildcards):
+        return [pattern.format(study=wildcards.study, dataset=d) for d in study_of(wildcards)["datasets"]]
+
+    return files
+
+
+def stage(name, *arguments, capture=False):
+    """Run a stage from the planner itself, before or after the jobs."""
+    command = [sys.executable, "-m", f"cxrfair.stages.{name}", *arguments]
+    done = subprocess.run(command, text=True, stdout=subprocess.PIPE if capture else None)
+    if done.returncode:
+        raise WorkflowError(f"stage {name} refused to go on; the reason is above")
+    return done.stdout
+
+
+def begin():
+    """Check all settings together and open the tracker, once, before the first job."""
+    stage("check", "--params", json.dumps(config))
+    refuse_unrecorded()
+    session = stage(
+        "open_tracking", "--config", section("tracking"), "--studies", json.dumps(list(STUDIES)), capture=True
+    )
+    if session:
+        os.environ[SESSION] = session
+
+
+def end():
+    """Give the tracker the test metrics of what was trained."""
+    if os.environ.get(SESSION):
+        found = [f"results/metrics/{study}/metrics.parquet" for study in STUDIES]
+        stage("track", "--metrics", *[path for path in found if Path(path).exists()])
+
+
+def refuse_unrecorded():
+    """Stop when results lie there that Snakemake did not make or was not told of.
+
+    After `git clone` and `dvc pull` their dates say nothing, and changed settings can't be seen.
+    """
+    jobs = workflow.dag.jobs
+    going = set(workflow.dag.needrun_jobs())
+    strays = [
+        str(file)
+        for job in jobs
+        if job not in going
+        for file in job.output
+        if os.path.exists(file) and workflow.persistence.metadata(file) is None
+    ]
+    if strays:
+        raise WorkflowError(
+            f"{len(strays)} results have no record of how they were made, e.g. {strays[0]}; "
+            "after `dvc pull` or `dvc checkout` run `make sync`, or delete them"
+        )
+
+
+USED = used()
+SIMULATED = sorted(dataset for dataset in USED if dataset in DATA and simulated(dataset))
+
+if workflow.is_main_process:
+    try:
+        refresh_manifests()
+    except CxrfairError as error:
+        raise WorkflowError(str(error)) from None

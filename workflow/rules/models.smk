@@ -1,0 +1,98 @@
+def training_list(wildcards):
+    return rules.rebalance.output.listed.format(
+        strategy=variant_of(wildcards)["rebalance"], **wildcards
+    )
+
+
+def method_code(wildcards):
+    return f"methods.{variant_of(wildcards)['method']}"
+
+
+def training_spec(wildcards):
+    """Everything that decides a training beside its data, as one line of JSON."""
+    variant = variant_of(wildcards)
+    spec = {
+        "method": variant["method"],
+        "hyper": settings["methods"][variant["method"]],
+        "groups": variant.get("groups", []),
+        "labels": study_of(wildcards)["labels"],
+        "seed": int(wildcards.seed),
+        "train": settings["train"],
+    }
+    return json.dumps(spec, sort_keys=True)
+
+
+rule train:
+    input:
+        listed=training_list,
+        cohort=rules.cohort.output.cohort,
+        targets=rules.cohort.output.targets,
+        splits=rules.split.output.splits,
+        pixels=rules.images.output.pixels,
+        index=rules.images.output.index,
+        code=code("train", method_code),
+    output:
+        weights="results/models/{study}/{dataset}/{variant}/seed-{seed}/model.safetensors",
+        card="results/models/{study}/{dataset}/{variant}/seed-{seed}/model.json",
+        history="results/models/{study}/{dataset}/{variant}/seed-{seed}/history.parquet",
+        made_with="results/models/{study}/{dataset}/{variant}/seed-{seed}/environment.json",
+    log:
+        "logs/train/{study}.{dataset}.{variant}.{seed}.log",
+    benchmark:
+        "logs/train/{study}.{dataset}.{variant}.{seed}.tsv"
+    threads: settings["train"]["threads"]
+    resources:
+        gpu=GPUS,
+    params:
+        spec=training_spec,
+    conda:
+        "../envs/cxrfair.yaml"
+    shell:
+        "python -m cxrfair.stages.train --listed {input.listed} --cohort {input.cohort}"
+        " --targets {input.targets} --splits {input.splits} --pixels {input.pixels}"
+        " --index {input.index} --study {wildcards.study} --dataset {wildcards.dataset}"
+        " --variant {wildcards.variant} --spec {params.spec:q} --weights {output.weights}"
+        " --card {output.card} --history {output.history} --made-with {output.made_with} 2> {log}"
+
+
+rule predict:
+    input:
+        weights=rules.train.output.weights,
+        card=rules.train.output.card,
+        targets=rules.cohort.output.targets,
+        splits=rules.split.output.splits,
+        pixels=rules.images.output.pixels,
+        index=rules.images.output.index,
+        code=code("predict"),
+    output:
+        predictions="results/predictions/{study}/{dataset}/{variant}/seed-{seed}/predictions.parquet",
+    log:
+        "logs/predict/{study}.{dataset}.{variant}.{seed}.log",
+    threads: settings["train"]["threads"]
+    resources:
+        gpu=GPUS,
+    params:
+        threads=settings["train"]["threads"],
+    conda:
+        "../envs/cxrfair.yaml"
+    shell:
+        "python -m cxrfair.stages.predict --weights {input.weights} --card {input.card}"
+        " --targets {input.targets} --splits {input.splits} --pixels {input.pixels}"
+        " --index {input.index} --threads {params.threads} --predictions {output.predictions} 2> {log}"
+
+
+rule threshold:
+    input:
+        predictions=rules.predict.output.predictions,
+        code=code("threshold"),
+    output:
+        thresholds="results/predictions/{study}/{dataset}/{variant}/seed-{seed}/thresholds.parquet",
+    log:
+        "logs/threshold/{study}.{dataset}.{variant}.{seed}.log",
+    params:
+        config=section("threshold"),
+    conda:
+        "../envs/cxrfair.yaml"
+    shell:
+        "python -m cxrfair.stages.threshold --predictions {input.predictions}"
+        " --config {params.config:q} --thresholds {output.thresholds} 2> {log}"
