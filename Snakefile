@@ -10,6 +10,7 @@ include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/models.smk"
 include: "workflow/rules/audit.smk"
+include: "workflow/rules/report.smk"
 include: "workflow/rules/stages.smk"
 
 

@@ -23,6 +23,7 @@ from cxrfair.tables import METRICS, SUMMARY, UNKNOWN
 
 Array = NDArray[np.float64]
 FOLD = "test"
+HEADLINE = ("auroc", "auroc_gap", "auroc_worst", "balanced_accuracy", "tpr_gap", "brier")
 
 
 class AuditError(CxrfairError):
@@ -263,18 +264,22 @@ def _as_table(rows: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataFr
     return pd.concat(rows, ignore_index=True)[list(columns)]
 
 
-def headline(summary: pd.DataFrame) -> dict[str, dict[str, dict[str, float]]]:
+def headline(
+    summary: pd.DataFrame, names: Sequence[str] = HEADLINE
+) -> dict[str, dict[str, dict[str, float]]]:
     """Return the numbers for `dvc metrics show`: data set, variant, metric; means over labels.
 
     Undefined numbers are left out: DVC's JSON allows neither null nor NaN. Comparisons between
     groups are named by attribute as well: `auroc_gap_sex`.
     """
-    rows = summary[(summary["label"] == MEAN) & summary["value"].notna()]
+    rows = summary[
+        (summary["label"] == MEAN) & summary["metric"].isin(names) & summary["value"].notna()
+    ]
     suffix = ("_" + rows["attribute"].str.replace(" ", "_")).where(rows["attribute"] != ALL, "")
-    names = zip(rows["dataset"], rows["variant"], rows["metric"] + suffix, strict=True)
+    keys = (rows["dataset"], rows["variant"], rows["metric"] + suffix, rows["value"])
     found: dict[str, dict[str, dict[str, float]]] = {}
-    for (dataset, variant, name), value in zip(names, rows["value"].astype(float), strict=True):
-        found.setdefault(dataset, {}).setdefault(variant, {})[name] = value
+    for dataset, variant, name, value in zip(*keys, strict=True):
+        found.setdefault(dataset, {}).setdefault(variant, {})[name] = float(value)
     return found
 
 

@@ -38,12 +38,12 @@ def refresh(dataset: str, root: Path, manifests: Mapping[str, Path], memory: Pat
         raise CxrfairError(f"data.{dataset}.root: no folder {str(root)!r}; see docs/data.md")
     reader = datasets.get(dataset)
     known = _recall(memory)
-    patterns = {"tables": reader.tables, "images": reader.images}
+    patterns = {"tables": reader.TABLES, "images": reader.IMAGES}
     found = {kind: sorted(_matching(root, patterns[kind])) for kind in KINDS}
     if not found["tables"]:
         raise CxrfairError(
             f"data.{dataset}.root: {str(root)!r} holds none of its tables; "
-            f"looked for {', '.join(reader.tables)}"
+            f"looked for {', '.join(reader.TABLES)}"
         )
     fresh = _hash_all(root, [*found["tables"], *found["images"]], known)
     if fresh != known:

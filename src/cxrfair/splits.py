@@ -124,7 +124,8 @@ def _commonest(cohort: pd.DataFrame, attribute: str) -> pd.Series:
 def _any_positive(cohort: pd.DataFrame, targets: pd.DataFrame, label: str) -> pd.Series:
     """Say of each patient whether any of his images has the label."""
     positive = targets.loc[(targets["label"] == label) & (targets["target"] == 1), "image_id"]
-    has = cohort["image_id"].isin(positive).groupby(cohort["patient_id"]).any()
+    is_positive = pd.Series(pd.Index(positive).get_indexer(cohort["image_id"]) >= 0, cohort.index)
+    has = is_positive.groupby(cohort["patient_id"]).any()
     return has.map({True: label, False: f"no {label}"}).astype("str")
 
 
@@ -135,14 +136,14 @@ def _cut(patients: pd.DataFrame, validation: float, test: float) -> pd.Series:
     tested = _running(held_out, test / (validation + test))
     rank = patients.groupby("cell").cumcount()
     fold = pd.Series("train", index=patients.index, dtype="str")
-    fold[rank < patients["cell"].map(held_out)] = "validation"
-    fold[rank < patients["cell"].map(tested)] = "test"
+    fold[rank < patients["cell"].map(held_out).astype("int64")] = "validation"
+    fold[rank < patients["cell"].map(tested).astype("int64")] = "test"
     return fold
 
 
 def _running(sizes: pd.Series, share: float) -> pd.Series:
     """Take a share of each size in whole numbers, such that every running total is within 1/2."""
-    totals = np.floor(sizes.cumsum() * share + 0.5)
+    totals: pd.Series = np.floor(sizes.cumsum() * share + 0.5)
     return totals.diff().fillna(totals).astype("int64")
 
 

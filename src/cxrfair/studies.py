@@ -1,5 +1,6 @@
 """A study: which data sets, labels, attributes, variants and seeds belong together."""
 
+from collections.abc import Iterable
 from typing import Annotated, Self
 
 from pydantic import Field, NonNegativeInt, StringConstraints, model_validator
@@ -48,5 +49,10 @@ class Study(Section):
     @property
     def single_attributes(self) -> tuple[str, ...]:
         """Return every attribute a group set is made of, once."""
-        parts = [part for name in self.attributes for part in name.split(SEPARATOR)]
-        return tuple(dict.fromkeys(parts))
+        return single(self.attributes)
+
+
+def single(attributes: Iterable[str]) -> tuple[str, ...]:
+    """Return the attributes that intersections like `sex x age` are made of, each once."""
+    parts = [part for name in attributes for part in name.split(SEPARATOR)]
+    return tuple(dict.fromkeys(parts))

@@ -27,6 +27,7 @@ except CxrfairError as error:
     raise WorkflowError(str(error)) from None
 
 SIMULATED_BELOW = "data/phantom"
+MARKER = "PHANTOM.txt"  # lies in every simulated data set, wherever it was moved
 SESSION = "CXRFAIR_TRACKING"
 GPUS = 1 if shutil.which("nvidia-smi") else 0
 STUDIES = settings["studies"]
@@ -55,7 +56,9 @@ def memory(dataset):
 def refresh_manifests():
     """Notice changed raw data before planning; a simulated set that is yet to be made has none."""
     for dataset, source in DATA.items():
-        if dataset not in USED or (simulated(dataset) and not Path(manifest(dataset, "tables")).exists()):
+        if dataset not in USED or (
+            simulated(dataset) and not Path(manifest(dataset, "tables")).exists()
+        ):
             continue
         paths = {kind: Path(manifest(dataset, kind)) for kind in ("tables", "images")}
         refresh(dataset, Path(source["root"]), paths, Path(memory(dataset)))
@@ -94,30 +97,53 @@ def code(stage, *plugins):
     """
 
     def files(wildcards):
-        named = [p(wildcards) if callable(p) else p.format(**wildcards) for p in plugins]
+        named = [
+            p(wildcards) if callable(p) else p.format(**wildcards) for p in plugins
+        ]
         modules = [f"stages.{stage}", *named]
-        return sorted({os.path.relpath(p) for m in modules for p in closure(f"cxrfair.{m}")})
+        return sorted(
+            {os.path.relpath(p) for m in modules for p in closure(f"cxrfair.{m}")}
+        )
 
     return files
+
+
+def plugged_in(*rooms):
+    """All files of registries, for a stage that uses every one of them."""
+    files = (
+        (room, Path("src/cxrfair", *room.split(".")).glob("[a-z]*.py"))
+        for room in rooms
+    )
+    return sorted(f"{room}.{path.stem}" for room, paths in files for path in paths)
+
+
+def model_keys(study):
+    """Data set, variant and seed of every model of a study."""
+    return [
+        (d, v, s)
+        for d in study["datasets"]
+        for v in study["variants"]
+        for s in study["seeds"]
+    ]
 
 
 def models(pattern):
     """Paths of every model of a study, in the order of `model_keys`."""
 
     def files(wildcards):
-        return [pattern.format(study=wildcards.study, dataset=d, variant=v, seed=s) for d, v, s in model_keys(wildcards)]
+        keys = model_keys(study_of(wildcards))
+        name = wildcards.study
+        return [
+            pattern.format(study=name, dataset=d, variant=v, seed=s) for d, v, s in keys
+        ]
 
     return files
 
 
-def model_keys(wildcards):
-    study = study_of(wildcards)
-    return [(d, v, s) for d in study["datasets"] for v in study["variants"] for s in study["seeds"]]
-
-
 def per_dataset(pattern):
     def files(wildcards):
-        return [pattern.format(study=wildcards.study, dataset=d) for d in study_of(wildcards)["datasets"]]
+        datasets = study_of(wildcards)["datasets"]
+        return [pattern.format(study=wildcards.study, dataset=d) for d in datasets]
 
     return files
 
@@ -125,7 +151,9 @@ def per_dataset(pattern):
 def stage(name, *arguments, capture=False):
     """Run a stage from the planner itself, before or after the jobs."""
     command = [sys.executable, "-m", f"cxrfair.stages.{name}", *arguments]
-    done = subprocess.run(command, text=True, stdout=subprocess.PIPE if capture else None)
+    done = subprocess.run(
+        command, text=True, stdout=subprocess.PIPE if capture else None
+    )
     if done.returncode:
         raise WorkflowError(f"stage {name} refused to go on; the reason is above")
     return done.stdout
@@ -136,7 +164,12 @@ def begin():
     stage("check", "--params", json.dumps(config))
     refuse_unrecorded()
     session = stage(
-        "open_tracking", "--config", section("tracking"), "--studies", json.dumps(list(STUDIES)), capture=True
+        "open_tracking",
+        "--config",
+        section("tracking"),
+        "--studies",
+        json.dumps(list(STUDIES)),
+        capture=True,
     )
     if session:
         os.environ[SESSION] = session
@@ -171,7 +204,12 @@ def refuse_unrecorded():
 
 
 USED = used()
-SIMULATED = sorted(dataset for dataset in USED if dataset in DATA and simulated(dataset))
+SIMULATED = sorted(
+    dataset for dataset in USED if dataset in DATA and simulated(dataset)
+)
+STAMPED = sorted(
+    d for d in USED if d in SIMULATED or Path(DATA[d]["root"], MARKER).is_file()
+)
 
 if workflow.is_main_process:
     try:

@@ -6,15 +6,15 @@ rule phantom:
         truth="data/phantom/truth/{dataset}.parquet",
         tables="data/phantom/manifests/{dataset}.tables.csv",
         images="data/phantom/manifests/{dataset}.images.csv",
-    wildcard_constraints:
-        dataset="|".join(SIMULATED) or "nothing",
     log:
         "logs/phantom/{dataset}.log",
+    wildcard_constraints:
+        dataset="|".join(SIMULATED) or "nothing",
+    conda:
+        "../envs/cxrfair.yaml"
     params:
         config=section("phantom"),
         memory=lambda wildcards: memory(wildcards.dataset),
-    conda:
-        "../envs/cxrfair.yaml"
     shell:
         "python -m cxrfair.stages.phantom --dataset {wildcards.dataset} --config {params.config:q}"
         " --root {output.root} --truth {output.truth} --tables {output.tables}"
@@ -33,10 +33,10 @@ rule ingest:
         flow="data/interim/{dataset}/ingest_flow.parquet",
     log:
         "logs/ingest/{dataset}.log",
-    params:
-        root=root,
     conda:
         "../envs/cxrfair.yaml"
+    params:
+        root=root,
     shell:
         "python -m cxrfair.stages.ingest --dataset {wildcards.dataset} --root {params.root:q}"
         " --records {output.records} --labels {output.labels}"
@@ -52,10 +52,10 @@ rule encounters:
         stays="data/interim/{dataset}/stays.parquet",
     log:
         "logs/encounters/{dataset}.log",
-    params:
-        root=root,
     conda:
         "../envs/cxrfair.yaml"
+    params:
+        root=root,
     shell:
         "python -m cxrfair.stages.encounters --dataset {wildcards.dataset} --root {params.root:q}"
         " --patients {output.patients} --stays {output.stays} 2> {log}"
@@ -72,10 +72,10 @@ rule link:
         flow="data/interim/{dataset}/link_flow.parquet",
     log:
         "logs/link/{dataset}.log",
-    params:
-        config=section("link"),
     conda:
         "../envs/cxrfair.yaml"
+    params:
+        config=section("link"),
     shell:
         "python -m cxrfair.stages.link --records {input.records} --patients {input.patients}"
         " --stays {input.stays} --config {params.config:q}"
@@ -95,12 +95,12 @@ rule images:
         "logs/images/{dataset}.log",
     benchmark:
         "logs/images/{dataset}.tsv"
+    conda:
+        "../envs/cxrfair.yaml"
     threads: 4
     params:
         root=root,
         config=section("images"),
-    conda:
-        "../envs/cxrfair.yaml"
     shell:
         "python -m cxrfair.stages.images --records {input.records} --root {params.root:q}"
         " --config {params.config:q} --workers {threads} --pixels {output.pixels}"
@@ -132,18 +132,18 @@ rule cohort:
         flow="data/processed/{study}/{dataset}/flow.parquet",
     log:
         "logs/cohort/{study}.{dataset}.log",
+    conda:
+        "../envs/cxrfair.yaml"
     params:
         config=section("cohort"),
         policy=section("labels"),
         attributes=lambda w: json.dumps(study_of(w)["attributes"]),
         labels=lambda w: json.dumps(study_of(w)["labels"]),
-    conda:
-        "../envs/cxrfair.yaml"
     shell:
-        "python -m cxrfair.stages.cohort --records {input.records} --flows {input.flows}"
+        "python -m cxrfair.stages.cohort --records {input.records} --flows-before {input.flows}"
         " --states {input.labels} --index {input.index} --config {params.config:q}"
         " --policy {params.policy:q} --attributes {params.attributes:q} --labels {params.labels:q}"
-        " --cohort {output.cohort} --targets {output.targets} --flow {output.flow} 2> {log}"
+        " --chosen {output.cohort} --targets {output.targets} --flow {output.flow} 2> {log}"
 
 
 rule split:
@@ -155,10 +155,10 @@ rule split:
         splits="data/processed/{study}/{dataset}/splits.parquet",
     log:
         "logs/split/{study}.{dataset}.log",
-    params:
-        config=section("split"),
     conda:
         "../envs/cxrfair.yaml"
+    params:
+        config=section("split"),
     shell:
         "python -m cxrfair.stages.split --cohort {input.cohort} --targets {input.targets}"
         " --config {params.config:q} --splits {output.splits} 2> {log}"
@@ -174,10 +174,10 @@ rule rebalance:
         listed="data/training/{study}/{dataset}/{strategy}/seed-{seed}.parquet",
     log:
         "logs/rebalance/{study}.{dataset}.{strategy}.{seed}.log",
-    params:
-        config=lambda w: section("rebalance", w.strategy),
     conda:
         "../envs/cxrfair.yaml"
+    params:
+        config=lambda w: section("rebalance", w.strategy),
     shell:
         "python -m cxrfair.stages.rebalance --cohort {input.cohort} --targets {input.targets}"
         " --splits {input.splits} --strategy {wildcards.strategy} --config {params.config:q}"

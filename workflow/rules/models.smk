@@ -40,13 +40,13 @@ rule train:
         "logs/train/{study}.{dataset}.{variant}.{seed}.log",
     benchmark:
         "logs/train/{study}.{dataset}.{variant}.{seed}.tsv"
+    conda:
+        "../envs/cxrfair.yaml"
     threads: settings["train"]["threads"]
     resources:
         gpu=GPUS,
     params:
         spec=training_spec,
-    conda:
-        "../envs/cxrfair.yaml"
     shell:
         "python -m cxrfair.stages.train --listed {input.listed} --cohort {input.cohort}"
         " --targets {input.targets} --splits {input.splits} --pixels {input.pixels}"
@@ -68,13 +68,13 @@ rule predict:
         predictions="results/predictions/{study}/{dataset}/{variant}/seed-{seed}/predictions.parquet",
     log:
         "logs/predict/{study}.{dataset}.{variant}.{seed}.log",
+    conda:
+        "../envs/cxrfair.yaml"
     threads: settings["train"]["threads"]
     resources:
         gpu=GPUS,
     params:
         threads=settings["train"]["threads"],
-    conda:
-        "../envs/cxrfair.yaml"
     shell:
         "python -m cxrfair.stages.predict --weights {input.weights} --card {input.card}"
         " --targets {input.targets} --splits {input.splits} --pixels {input.pixels}"
@@ -89,10 +89,10 @@ rule threshold:
         thresholds="results/predictions/{study}/{dataset}/{variant}/seed-{seed}/thresholds.parquet",
     log:
         "logs/threshold/{study}.{dataset}.{variant}.{seed}.log",
-    params:
-        config=section("threshold"),
     conda:
         "../envs/cxrfair.yaml"
+    params:
+        config=section("threshold"),
     shell:
         "python -m cxrfair.stages.threshold --predictions {input.predictions}"
         " --config {params.config:q} --thresholds {output.thresholds} 2> {log}"

@@ -5,7 +5,9 @@ def everything(pattern, only=None):
     """All paths of a pattern over the studies' data sets, variants and seeds."""
     return sorted(
         {
-            pattern.format(study=name, dataset=d, variant=v, seed=s, strategy=variant["rebalance"])
+            pattern.format(
+                study=name, dataset=d, variant=v, seed=s, strategy=variant["rebalance"]
+            )
             for name, study in STUDIES.items()
             for d in study["datasets"]
             if only is None or d in only

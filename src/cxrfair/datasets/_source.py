@@ -88,6 +88,11 @@ def files(root: Path, patterns: Iterable[str]) -> dict[str, str]:
     return found
 
 
+def among(words: pd.Series, known: pd.Index) -> pd.Series:
+    """Tell which words are in `known`, which is unique (`Series.isin` is slow for many words)."""
+    return pd.Series(known.get_indexer(pd.Index(words)) >= 0, words.index)
+
+
 def part(records: pd.DataFrame, keep: pd.Series, why: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Divide rows into those kept and those left out, the latter as rows of `Images.absent`."""
     out = records.loc[~keep, ["image_id", "patient_id"]].assign(why=why)

@@ -57,10 +57,10 @@ def read(root: Path) -> Images:
         If a table breaks its promise or no image file exists.
     """
     images = _metadata(_table(root, "metadata"))
-    found = frozenset(_source.files(root, IMAGES).values())
-    kept, no_file = _source.part(images, images["path"].isin(found), "no image file")
+    found = pd.Index(_source.files(root, IMAGES).values())
+    kept, no_file = _source.part(images, _source.among(images["path"], found), "no image file")
     states = _states(_table(root, "chexpert"), images)
-    kept, no_label = _source.part(kept, kept["study_id"].isin(states.index), "no labels")
+    kept, no_label = _source.part(kept, _source.among(kept["study_id"], states.index), "no labels")
     if kept.empty:
         raise SourceError(f"{root}: no image has a row, a file and labels; {len(images)} rows")
     of_images = states.loc[kept["study_id"]].set_axis(kept["image_id"])

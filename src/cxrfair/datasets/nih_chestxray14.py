@@ -157,7 +157,7 @@ def _boxes(root: Path, images: pd.Series) -> pd.DataFrame:
         **{corner: _csv.number("pixels") for corner in CORNERS},
     }
     rows = _csv.read(path, columns)
-    rows = rows[rows["Image Index"].isin(images)]
+    rows = rows[_source.among(rows["Image Index"], pd.Index(images))]
     known = pd.DataFrame(
         {
             "image_id": rows["Image Index"],

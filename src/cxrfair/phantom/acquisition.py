@@ -119,5 +119,3 @@ def _letter(grey: Floats, p: Parameters) -> Floats:
         left = min(round(float(x + 1) / 2 * size), size - mark.shape[1])
         picture[top : top + mark.shape[0], left : left + mark.shape[1]][mark] = 0.95
     return grey
-
-

@@ -11,9 +11,10 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
-from cxrfair.phantom.noise import Floats
+from cxrfair.phantom.noise import Floats, Keys
 
 Parameters = Mapping[str, Floats]
+Window = tuple[slice, slice, slice]
 
 
 @dataclass(frozen=True)
@@ -24,9 +25,18 @@ class Grid:
     y: Floats
     ax: Floats
 
-    def __getitem__(self, rows: object) -> "Grid":
+    @property
+    def size(self) -> int:
+        """Return the number of pixels across."""
+        return int(self.x.shape[-1])
+
+    def __getitem__(self, rows: Keys) -> "Grid":
         """Return the grid of some of the pictures."""
         return Grid(self.x[rows], self.y[rows], self.ax[rows])
+
+    def part(self, window: Window) -> "Grid":
+        """Return a rectangle of every picture."""
+        return Grid(self.x[window], self.y[window], self.ax[window])
 
 
 def parameters(scene: pd.DataFrame) -> Parameters:
@@ -37,7 +47,7 @@ def parameters(scene: pd.DataFrame) -> Parameters:
     }
 
 
-def pick(p: Parameters, rows: object) -> Parameters:
+def pick(p: Parameters, rows: Keys) -> Parameters:
     """Return the parameters of some of the pictures."""
     return {name: value[rows] for name, value in p.items()}
 
@@ -56,6 +66,17 @@ def raster(size: int) -> tuple[Floats, Floats]:
     """Return pixel centres, x of shape (1, 1, size) and y of shape (1, size, 1)."""
     centres = ((np.arange(size, dtype=np.float32) + 0.5) * (2 / size) - 1).astype(np.float32)
     return centres[None, None, :], centres[None, :, None]
+
+
+def window(size: int, across: tuple[float, float], down: tuple[float, float]) -> Window:
+    """Return the rectangle of pixels between two places across and two down, from -1 to 1.
+
+    What is small is drawn in its own rectangle only, which is what makes drawing fast.
+    """
+    left, right, top, bottom = (
+        min(max(round((place + 1) / 2 * size), 0), size) for place in (*across, *down)
+    )
+    return slice(None), slice(top, bottom), slice(left, right)
 
 
 def edge(distance: Floats, softness: float) -> Floats:

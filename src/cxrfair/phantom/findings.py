@@ -38,13 +38,14 @@ def place(config: PhantomConfig, studies: pd.DataFrame, dataset: str) -> pd.Data
     for i, name in enumerate(FINDINGS):
         side, x, y, size = u[:, 4 * i : 4 * i + 4].T
         both = 0.3 if name in {"pleural_effusion"} else 0.0
-        columns[f"{name}_side"] = np.where(side < both, 0, np.where(side < (1 + both) / 2, -1, 1))
+        one = np.where(side < (1 + both) / 2, -1, 1)
+        columns[f"{name}_side"] = np.where(side < both, 0, one)
         low, high = HEIGHTS.get(name, (-0.35, 0.35))
         columns[f"{name}_x"] = 0.24 + 0.26 * x
         columns[f"{name}_y"] = low + (high - low) * y
         columns[f"{name}_size"] = np.clip(1 + 0.2 * ndtri(size), 0.5, 1.6)
         grade = 0.35 + 0.65 * studies[f"{name}_severity"]
-        columns[f"{name}_load"] = config.finding_contrast * grade * studies[name]
+        columns[f"{name}_load"] = (config.finding_contrast * grade * studies[name]).to_numpy()
     return pd.DataFrame(columns, index=studies.index)
 
 
@@ -64,8 +65,8 @@ def _on_side(grid: Grid, side: Floats) -> Floats:
 def _atelectasis(grid: Grid, p: Parameters, chest: Thorax, texture: Floats) -> Floats:
     tilt = 0.18 * (grid.ax - p["atelectasis_x"])
     off = grid.y - p["diaphragm"] + 0.24 - tilt - 0.01 * texture
-    band = glow(off, 0.028 * p["atelectasis_size"]) * glow(grid.ax - p["atelectasis_x"], 0.14)
-    return band * chest.lung * _on_side(grid, p["atelectasis_side"])
+    band = glow(off, 0.035 * p["atelectasis_size"]) * glow(grid.ax - p["atelectasis_x"], 0.14)
+    return band * chest.air * _on_side(grid, p["atelectasis_side"])
 
 
 def _cardiomegaly(_grid: Grid, _p: Parameters, chest: Thorax, _texture: Floats) -> Floats:
@@ -79,18 +80,19 @@ def _patch(name: str) -> MaskOf:
         radius = 0.22 * p[f"{name}_size"]
         dx, dy = (grid.ax - p[f"{name}_x"]) / radius, (grid.y - p[f"{name}_y"]) / radius
         filled = edge(1 - dx * dx - dy * dy + 0.35 * texture, 0.7)
-        return filled * chest.lung * _on_side(grid, p[f"{name}_side"])
+        return filled * chest.air * _on_side(grid, p[f"{name}_side"])
 
     return draw
 
 
 def _edema(grid: Grid, p: Parameters, chest: Thorax, texture: Floats) -> Floats:
     wing = glow(grid.ax - 0.24, 0.17 * p["edema_size"]) * glow(grid.y - 0.02, 0.26)
-    return wing * chest.lung * np.clip(0.8 + 0.25 * texture, 0, 1)
+    speckle: Floats = np.clip(0.8 + 0.25 * texture, 0, 1)
+    return wing * chest.air * speckle
 
 
 def _nodule(grid: Grid, p: Parameters, chest: Thorax, _texture: Floats) -> Floats:
-    radius = 0.065 * p["nodule_size"]
+    radius = 0.085 * p["nodule_size"]
     dx, dy = (grid.ax - p["nodule_x"]) / radius, (grid.y - p["nodule_y"]) / radius
     return disc(dx, dy) * edge(chest.rim, 0.03) * _on_side(grid, p["nodule_side"])
 
@@ -98,7 +100,7 @@ def _nodule(grid: Grid, p: Parameters, chest: Thorax, _texture: Floats) -> Float
 def _pleural_effusion(grid: Grid, p: Parameters, chest: Thorax, _texture: Floats) -> Floats:
     level = p["diaphragm"] + 0.02 - 0.40 * p["pleural_effusion_severity"]
     rise = 0.20 * glow(chest.rim, 0.14)
-    air = np.maximum(chest.lung, 0.25 * chest.cavity) * (1 - 0.8 * chest.heart)
+    air: Floats = np.maximum(chest.lung, 0.25 * chest.cavity) * (1 - 0.8 * chest.heart)
     fluid = edge(grid.y - level + rise, 0.05) * air
     return fluid * _on_side(grid, p["pleural_effusion_side"])
 
@@ -112,12 +114,12 @@ def _pneumothorax(grid: Grid, p: Parameters, chest: Thorax, _texture: Floats) ->
 HEIGHTS = {"consolidation": (-0.4, 0.25), "pneumonia": (0.0, 0.35), "nodule": (-0.45, 0.3)}
 
 FINDING = {
-    "atelectasis": Finding(_atelectasis, 0.22),
+    "atelectasis": Finding(_atelectasis, 0.30),
     "cardiomegaly": Finding(_cardiomegaly, 0.0),  # the heart itself is larger: see scene.py
-    "consolidation": Finding(_patch("consolidation"), 0.30),
+    "consolidation": Finding(_patch("consolidation"), 0.36),
     "edema": Finding(_edema, 0.22),
-    "nodule": Finding(_nodule, 0.22),
-    "pleural_effusion": Finding(_pleural_effusion, 0.36),
-    "pneumonia": Finding(_patch("pneumonia"), 0.22),
-    "pneumothorax": Finding(_pneumothorax, -0.09),
+    "nodule": Finding(_nodule, 0.32),
+    "pleural_effusion": Finding(_pleural_effusion, 0.32),
+    "pneumonia": Finding(_patch("pneumonia"), 0.30),
+    "pneumothorax": Finding(_pneumothorax, -0.16),
 }

@@ -5,6 +5,7 @@ seed, so adding patients moves nobody, and a further stream of noise leaves the 
 """
 
 from collections.abc import Sequence
+from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -13,7 +14,7 @@ from scipy.special import ndtri
 
 from cxrfair.errors import CxrfairError
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]  # float32 wherever pixels are meant
 Keys = NDArray[np.int64]
 
 BLOCK = 1024
@@ -73,4 +74,5 @@ def choose_by(
 ) -> NDArray[np.int64]:
     """Turn numbers in (0, 1) into positions, with the shares of one row of a table each."""
     limits = np.cumsum(shares, axis=1)[row, :-1]
-    return (u[:, None] >= limits).sum(axis=1).astype(np.int64)
+    places: NDArray[np.int64] = (u[:, None] >= limits).sum(axis=1)
+    return places

@@ -1,4 +1,4 @@
-"""Putting files down: image files (some of them spoilt), tables, and a folder whole or not at all."""
+"""Files: images (some of them spoilt), tables, and a folder that appears whole or not at all."""
 
 import gzip
 import os

@@ -114,7 +114,9 @@ def studies(config: PhantomConfig, persons: pd.DataFrame, dataset: str) -> pd.Da
     for i, (finding, rate) in enumerate(prevalence(config, persons).items()):
         limit = rate[rows]
         frame[finding] = depth[:, i] < limit
-        frame[f"{finding}_severity"] = np.where(frame[finding], 1 - depth[:, i] / np.maximum(limit, 1e-12), 0.0)
+        frame[f"{finding}_severity"] = np.where(
+            frame[finding], 1 - depth[:, i] / np.maximum(limit, 1e-12), 0.0
+        )
     attributes = persons.drop(columns="patient").iloc[rows].reset_index(drop=True)
     frame = pd.concat([frame, attributes], axis=1)
     frame["age_years"] += frame["day"] / 365.25
@@ -127,12 +129,13 @@ def _study_counts(config: PhantomConfig, patients: Keys, dataset: str) -> NDArra
     stay = 1 - 1 / config.studies_per_patient
     if stay == 0:
         return np.ones(len(patients), dtype=np.int64)
-    return np.minimum(1 + np.floor(np.log(u) / np.log(stay)), MAX_STUDIES).astype(np.int64)
+    counts: Keys = np.minimum(1 + np.floor(np.log(u) / np.log(stay)), MAX_STUDIES).astype(np.int64)
+    return counts
 
 
 def _days(config: PhantomConfig, frame: pd.DataFrame, dataset: str) -> Array:
     """Draw gaps of days to years between studies, and add them up within each patient."""
     z = noise.normal(config.seed, f"gaps {dataset}", frame["key"].to_numpy(), 1)[:, 0]
     gaps = np.where(frame["study"] == 0, 0.0, np.exp(np.log(60) + 1.5 * z))
-    days: Array = pd.Series(np.minimum(gaps, 1500)).groupby(frame["patient"]).cumsum().to_numpy()
+    days = pd.Series(np.minimum(gaps, 1500)).groupby(frame["patient"]).cumsum().to_numpy(float)
     return days

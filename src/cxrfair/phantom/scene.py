@@ -19,6 +19,7 @@ from cxrfair.phantom.noise import Floats
 from cxrfair.phantom.population import FINDINGS
 
 Bytes = NDArray[np.uint8]
+SCATTER = 2.0  # contrast lost behind breast tissue, for each unit of its shadow
 COARSE = 14  # points along a side of a patient's smooth lung texture
 BATCH_PIXELS = 1 << 18  # a batch of float32 pictures of this many pixels stays in the cache
 
@@ -50,7 +51,7 @@ def build(config: PhantomConfig, profile: Profile) -> pd.DataFrame:
 
 
 def batches(scene: pd.DataFrame, size: int) -> Iterator[tuple[pd.DataFrame, Pictures]]:
-    """Draw a scene of one data set piece by piece: the rows, and their pictures of `size` pixels."""
+    """Draw a scene of one data set piece by piece: rows, and their pictures of `size` pixels."""
     length = max(1, BATCH_PIXELS // (size * size))
     for start in range(0, len(scene), length):
         rows = scene.iloc[start : start + length]
@@ -65,9 +66,10 @@ def draw(scene: pd.DataFrame, size: int) -> Pictures:
     chest = anatomy.thorax(grid, p)
     shadow = anatomy.shadow(grid, p, chest)
     masks = _masks(scene, grid, p, chest, texture)
-    lung = chest.lung * _vessels(grid, p, texture)
+    lung = chest.air * _vessels(grid, p, texture)
     for name, (rows, drawn) in masks.items():
-        shadow[rows] += findings.FINDING[name].density * p[f"{name}_load"][rows] * drawn
+        seen = p[f"{name}_load"][rows] * (1 - SCATTER * chest.breast[rows]) * drawn
+        shadow[rows] += findings.FINDING[name].density * seen
         lung[rows] *= 1 - np.minimum(p[f"{name}_load"][rows], 1) * drawn
     shadow += lung
     _turn_sideways(scene, grid, p, shadow)
@@ -103,9 +105,11 @@ def _texture(scene: pd.DataFrame, size: int) -> Floats:
 
 
 def _vessels(grid: Grid, p: Parameters, texture: Floats) -> Floats:
-    """Draw vessels: thin where the smooth noise crosses zero, denser towards the hila."""
-    near = canvas.glow(grid.ax - 0.18, 0.28) * canvas.glow(grid.y - 0.05, 0.42)
-    return p["vessels"] * (canvas.glow(texture, 0.22) * (0.35 + 1.3 * near) + 0.15 * texture)
+    """Draw vessels: they fan out from the hila, crooked by the noise, and fade away from them."""
+    near = canvas.glow(grid.ax - 0.15, 0.24) * canvas.glow(grid.y - 0.02, 0.36)
+    fan = np.cos(8 * (grid.y - 0.02) / (grid.ax + 0.06) + 1.2 * texture)
+    drawn: Floats = p["vessels"] * (1.5 * near * canvas.edge(fan - 0.55, 0.5) + 0.2 * texture)
+    return drawn
 
 
 def _masks(

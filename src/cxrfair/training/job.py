@@ -64,9 +64,8 @@ def train(spec: TrainSpec, data: Data, saved: Path, locks: Path, log: Log) -> Tr
     torch.manual_seed(spec.seed)  # decides the first weights
     net = build(config.backbone, config.pretrained, len(spec.labels), data.store.size)
     kind = methods.get(spec.method)
-    method = kind(
-        net, groups, kind.config_type.parse(json.dumps(spec.hyper), f"methods.{spec.method}")
-    )
+    hyper = kind.config_type.parse(json.dumps(spec.hyper), f"methods.{spec.method}")
+    method = kind(net, groups, hyper)
     run = loop.Run(seen, judged, data.store, config, spec.seed, processor)
     progress = loop.fit(method, run, saved, log.log_epoch)
     return Trained(

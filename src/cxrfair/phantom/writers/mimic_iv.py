@@ -22,17 +22,36 @@ RACE_WORDS = {
     "other": ("OTHER", "AMERICAN INDIAN/ALASKA NATIVE", "MULTIPLE RACE/ETHNICITY"),
 }
 RACE_UNKNOWN = ("UNKNOWN", "UNABLE TO OBTAIN", "PATIENT DECLINED TO ANSWER")
-INSURANCE_WORDS = dict(
-    zip(INSURANCES, ("Medicare", "Private", "Medicaid", "Other"), strict=True)
-)
-ADMISSION_COLUMNS = (
-    "subject_id hadm_id admittime dischtime deathtime admission_type admit_provider_id"
-    " admission_location discharge_location insurance language marital_status race edregtime"
-    " edouttime hospital_expire_flag"
-).split()
-EMERGENCY_COLUMNS = (
-    "subject_id hadm_id stay_id intime outtime gender race arrival_transport disposition"
-).split()
+INSURANCE_WORDS = dict(zip(INSURANCES, ("Medicare", "Private", "Medicaid", "Other"), strict=True))
+ADMISSION_COLUMNS = [
+    "subject_id",
+    "hadm_id",
+    "admittime",
+    "dischtime",
+    "deathtime",
+    "admission_type",
+    "admit_provider_id",
+    "admission_location",
+    "discharge_location",
+    "insurance",
+    "language",
+    "marital_status",
+    "race",
+    "edregtime",
+    "edouttime",
+    "hospital_expire_flag",
+]
+EMERGENCY_COLUMNS = [
+    "subject_id",
+    "hadm_id",
+    "stay_id",
+    "intime",
+    "outtime",
+    "gender",
+    "race",
+    "arrival_transport",
+    "disposition",
+]
 Times = NDArray[np.float64]
 
 
@@ -77,7 +96,8 @@ def _stays(config: PhantomConfig, persons: pd.DataFrame) -> pd.DataFrame:
     studies = population.studies(config, persons, _mimic.DATASET)
     keys = studies["key"].to_numpy()
     kind = noise.choose(
-        noise.uniform(config.seed, "visit", keys, 1)[:, 0], list(config.visits.model_dump().values())
+        noise.uniform(config.seed, "visit", keys, 1)[:, 0],
+        list(config.visits.model_dump().values()),
     )
     studies = studies.assign(
         kind=np.asarray(KINDS)[kind],
@@ -86,7 +106,7 @@ def _stays(config: PhantomConfig, persons: pd.DataFrame) -> pd.DataFrame:
         hadm_id=20_000_000 + noise.permuted(keys, config.seed, "admission"),
         stay_id=30_000_000 + noise.permuted(keys, config.seed, "emergency"),
     )
-    u = noise.uniform(config.seed, "stay", keys, 9).T
+    u = noise.uniform(config.seed, "stay", keys, 12).T
     for name, hours in _hours(studies["kind"], u).items():
         whole = pd.to_timedelta(np.floor(hours * 3600), unit="s")
         studies[name] = studies["at"] + pd.Series(whole, index=studies.index)
@@ -125,15 +145,15 @@ def _hours(kind: pd.Series, u: Times) -> dict[str, Times]:
 def _described(config: PhantomConfig, stays: pd.DataFrame, u: Times) -> pd.DataFrame:
     """Add race and insurance in the source's words, some conflicting, some unknown."""
     race = stays["race"].to_numpy()
-    another = np.asarray(RACES)[(u[6] * len(RACES)).astype(int)]
-    race = np.where(u[7] < config.race_conflict_share, another, race)
+    another = np.asarray(RACES)[(u[7] * len(RACES)).astype(int)]
+    race = np.where(u[8] < config.race_conflict_share, another, race)
     words = [RACE_WORDS[name] for name in race]
-    said = np.asarray([word[int(v * len(word))] for word, v in zip(words, u[5], strict=True)])
-    silent = np.asarray(RACE_UNKNOWN)[(u[3] * len(RACE_UNKNOWN)).astype(int)]
+    said = np.asarray([word[int(v * len(word))] for word, v in zip(words, u[9], strict=True)])
+    silent = np.asarray(RACE_UNKNOWN)[(u[10] * len(RACE_UNKNOWN)).astype(int)]
     insurance = stays["insurance"].map(INSURANCE_WORDS)
     return stays.assign(
-        race=np.where(u[8] < config.missing_share, silent, said),
-        insurance=insurance.where(u[8] < 1 - config.missing_share),
+        race=np.where(u[11] < config.missing_share, silent, said),
+        insurance=insurance.where(u[11] < 1 - config.missing_share),
     )
 
 

@@ -1,0 +1,70 @@
+"""What a report is made of."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from cxrfair.studies import Study
+from cxrfair.tables import UNKNOWN
+
+
+@dataclass(frozen=True)
+class StudyResults:
+    """Everything a study's tables and figures may show.
+
+    Attributes
+    ----------
+    metrics, summary
+        Rows of `tables.METRICS` and `tables.SUMMARY`.
+    flows
+        Rows of `tables.FLOW` by data set.
+    composition
+        What `composition.count` gives: images, patients and positives by group and fold.
+    thresholds
+        Rows of `tables.THRESHOLDS` with columns dataset, variant and seed.
+    simulated
+        The data sets that are phantoms.
+    facts
+        What was run, in words: backbone, pretrained weights, image size, versions, ...
+    resamples, confidence
+        Of the bootstrap intervals.
+    min_group_size
+        Images; smaller groups are flagged, and hidden in a public report.
+    titles
+        Names for readers, where a name with blanks for underscores would not do.
+    """
+
+    name: str
+    study: Study
+    metrics: pd.DataFrame
+    summary: pd.DataFrame
+    flows: Mapping[str, pd.DataFrame]
+    composition: pd.DataFrame
+    thresholds: pd.DataFrame
+    simulated: frozenset[str]
+    facts: Mapping[str, str]
+    resamples: int
+    confidence: float
+    min_group_size: int
+    titles: Mapping[str, str] = field(default_factory=dict)
+
+    def title(self, name: str) -> str:
+        """Return a name as readers know it: `pleural_effusion` is Pleural effusion."""
+        plain = name.replace("_", " ")
+        return self.titles.get(name, plain[:1].upper() + plain[1:])
+
+
+def in_order(groups: Iterable[str]) -> list[str]:
+    """Sort groups as people count (5-10 before 10-20), with `unknown` last."""
+    return sorted(set(groups), key=lambda group: (group == UNKNOWN, _by_number(group)))
+
+
+def _by_number(text: str) -> list[tuple[int, int, str]]:
+    """Cut a text so that its numbers are compared as numbers."""
+    return [
+        (0, int(part), "") if part.isdigit() else (1, 0, part)
+        for part in re.split(r"(\d+)", text.replace("[", ""))
+        if part
+    ]

@@ -1,0 +1,115 @@
+"""Finished studies' files to what a report is made of."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from cxrfair import tables
+from cxrfair.config import Section
+from cxrfair.report._results import StudyResults
+from cxrfair.report.composition import count
+from cxrfair.studies import Study
+
+
+class Facts(Section):
+    """Settings a report states, beside those its tables hold."""
+
+    scale: str
+    simulated: tuple[str, ...]
+    resamples: int
+    confidence: float
+    min_group_size: int
+    epochs: int
+    batch_size: int
+    learning_rate: float
+
+
+class Files(Section):
+    """One study's files: one metrics and summary, one a data set, or one a model, in its order.
+
+    Models are in the order data set, variant, seed.
+    """
+
+    metrics: Path
+    summary: Path
+    flows: tuple[Path, ...]
+    cohorts: tuple[Path, ...]
+    targets: tuple[Path, ...]
+    splits: tuple[Path, ...]
+    thresholds: tuple[Path, ...]
+    cards: tuple[Path, ...]
+    made_with: tuple[Path, ...]
+
+
+def collect(name: str, study: Study, files: Files, facts: Facts) -> StudyResults:
+    """Read one study."""
+
+    def by_dataset(table: tables.Table, paths: Sequence[Path]) -> dict[str, pd.DataFrame]:
+        return {d: table.read(path) for d, path in zip(study.datasets, paths, strict=True)}
+
+    cohorts = by_dataset(tables.COHORT, files.cohorts)
+    splits = by_dataset(tables.SPLITS, files.splits)
+    targets = by_dataset(tables.TARGETS, files.targets)
+    return StudyResults(
+        name=name,
+        study=study,
+        metrics=tables.METRICS.read(files.metrics),
+        summary=tables.SUMMARY.read(files.summary),
+        flows=by_dataset(tables.FLOW, files.flows),
+        composition=count(study, cohorts, splits, targets),
+        thresholds=_thresholds(study, files.thresholds),
+        simulated=frozenset(facts.simulated) & set(study.datasets),
+        facts=_words(study, files, facts),
+        resamples=facts.resamples,
+        confidence=facts.confidence,
+        min_group_size=facts.min_group_size,
+        titles=TITLES,
+    )
+
+
+VERSIONS = ("cxrfair", "torch", "timm", "numpy")
+TITLES: Mapping[str, str] = {
+    "nih_chestxray14": "NIH ChestX-ray14",
+    "mimic_cxr": "MIMIC-CXR",
+    "erm": "ERM",
+    "erm_balanced": "ERM, balanced",
+    "group_dro": "GroupDRO",
+}
+
+
+def _thresholds(study: Study, paths: Sequence[Path]) -> pd.DataFrame:
+    """Stack all models' thresholds, saying whose they are."""
+    keys = [(d, v, s) for d in study.datasets for v in study.variants for s in study.seeds]
+    parts = [
+        tables.THRESHOLDS.read(path).assign(dataset=dataset, variant=variant, seed=seed)
+        for (dataset, variant, seed), path in zip(keys, paths, strict=True)
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _words(study: Study, files: Files, facts: Facts) -> dict[str, str]:
+    """Say how the study's models were made, from what lies beside their weights."""
+    cards = [json.loads(path.read_text(encoding="utf-8")) for path in files.cards]
+    made = [json.loads(path.read_text(encoding="utf-8")) for path in files.made_with]
+    epochs = sorted({int(card["selected_epoch"]) for card in cards})
+    variants = [f"{name} ({v.method}, {v.rebalance})" for name, v in study.variants.items()]
+    rate = f"learning rate {facts.learning_rate:g}"
+    return {
+        "Scale": facts.scale,
+        "Variants (method, rebalancing)": ", ".join(variants),
+        "Seeds": ", ".join(map(str, study.seeds)),
+        "Backbone": _all(cards, "backbone"),
+        "Pretrained weights": _all(cards, "pretrained"),
+        "Image size": f"{_all(cards, 'size')} px",
+        "Training": f"{facts.epochs} epochs, batch {facts.batch_size}, {rate}",
+        "Weights kept from epoch": f"{epochs[0]} to {epochs[-1]}" if epochs[1:] else str(epochs[0]),
+        "Processor": _all(made, "device"),
+        "Versions": ", ".join(f"{name} {_all(made, name)}" for name in VERSIONS),
+    }
+
+
+def _all(found: Sequence[Mapping[str, object]], key: str) -> str:
+    """List the different values of a key over all models."""
+    return ", ".join(sorted({str(each[key]) for each in found}))

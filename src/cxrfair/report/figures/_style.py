@@ -1,0 +1,56 @@
+"""One look for all figures, and the tag that says whose data an axes shows."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+
+# Okabe & Ito 2008: told apart with any colour vision, and by shape in grey.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = ("o", "s", "D", "^", "v", "P", "X")
+INK, QUIET, RULE = "#1b2733", "#5b6875", "#d9dfe5"
+TAG = "dataset:"
+
+RC: dict[Any, Any] = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": RULE,
+    "axes.grid": True,
+    "axes.labelcolor": INK,
+    "axes.labelsize": 9,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "figure.dpi": 100,
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "grid.color": "#e9edf1",
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "pdf.fonttype": 42,
+    "savefig.dpi": 170,
+    "text.color": INK,
+    "xtick.color": QUIET,
+    "xtick.labelsize": 8.5,
+    "ytick.color": INK,
+    "ytick.labelsize": 8.5,
+}
+
+
+def look(names: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Give each variant a colour and a marker, the same in every figure of a study."""
+    return {
+        name: (COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]) for i, name in enumerate(names)
+    }
+
+
+def tag(axes: Axes, dataset: str) -> None:
+    """Say which data set an axes shows, so that a phantom's can be stamped."""
+    axes.set_gid(f"{TAG}{dataset}")
+
+
+def dataset_of(axes: Axes) -> str | None:
+    """Return the data set an axes was tagged with."""
+    gid = axes.get_gid() or ""
+    return gid.removeprefix(TAG) if gid.startswith(TAG) else None

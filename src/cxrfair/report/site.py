@@ -1,0 +1,164 @@
+"""The report's files: one HTML page that needs no network, and each table and figure by itself."""
+
+import base64
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+import matplotlib as mpl
+import pandas as pd
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from cxrfair.files import whole, write_text
+from cxrfair.report import _words, figures, tables
+from cxrfair.report._latex import latex
+from cxrfair.report._present import Shown, split
+from cxrfair.report._results import StudyResults
+from cxrfair.report._stamp import stamp
+from cxrfair.report.composition import ANY
+from cxrfair.report.figures._style import RC
+from cxrfair.report.suppression import ReportConfig, suppress
+from cxrfair.statistics.cells import ALL
+
+HERE = Path(__file__).parent
+SECTIONS = {  # in the order of the page
+    "cohort": "Who is in the data",
+    "overall": "All test images",
+    "groups": "Group by group",
+    "fairness": "Between groups",
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure on the page."""
+
+    name: str
+    title: str
+    caption: str
+    png: str  # base64
+    simulated: bool
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A table on the page, one part a data set."""
+
+    name: str
+    title: str
+    caption: str
+    parts: Sequence[Shown]
+    n_rows: int
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """A section of a study: its figures, then its tables."""
+
+    name: str
+    title: str
+    pictures: Sequence[Picture]
+    listings: Sequence[Listing]
+
+
+def build(results: Sequence[StudyResults], config: ReportConfig, out: Path) -> None:
+    """Write `index.html` under `out`, and tables and figures under `<study>/{tables,figures}/`.
+
+    Tables are CSV and LaTeX, figures PNG and PDF. In a public report, what `suppression.suppress`
+    hides is in none of these files. Equal results give equal bytes.
+    """
+    shown = [suppress(study) if config.public else study for study in results]
+    studies = [(study, list(_chapters(study, out / study.name))) for study in shown]
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page = environment.get_template("page.html").render(
+        studies=studies,
+        css=Markup((HERE / "page.css").read_text(encoding="utf-8")),
+        public=config.public,
+        counts=_totals,
+        words=_words,
+        simulated=sorted({study.title(name) for study in shown for name in study.simulated}),
+    )
+    write_text(out / "index.html", page)
+
+
+def _chapters(study: StudyResults, out: Path) -> Iterator[Chapter]:
+    """Write a study's tables and figures, and yield them as sections of the page."""
+    pictures = [(figures.get(name).SECTION, _picture(name, study, out)) for name in figures.names()]
+    listings = [(tables.get(name).SECTION, _listing(name, study, out)) for name in tables.names()]
+    for name, title in SECTIONS.items():
+        yield Chapter(
+            name,
+            title,
+            [picture for section, picture in pictures if section == name],
+            [listing for section, listing in listings if section == name],
+        )
+
+
+def _picture(name: str, study: StudyResults, out: Path) -> Picture:
+    """Draw one figure, and save it as PNG and PDF."""
+    source = figures.get(name)
+    with mpl.rc_context(RC):
+        figure = source.draw(study)
+        for _ in range(2):  # texts beside axes move them, once
+            figure.draw_without_rendering()
+        figure.set_layout_engine("none")  # the layout is done; saving need not repeat it
+        stamp(figure, study.simulated)
+        png, pdf = _rendered(figure, "png"), _rendered(figure, "pdf")
+    _write_bytes(out / "figures" / f"{name}.png", png)
+    _write_bytes(out / "figures" / f"{name}.pdf", pdf)
+    encoded = base64.b64encode(png).decode("ascii")
+    return Picture(name, source.TITLE, source.CAPTION, encoded, bool(study.simulated))
+
+
+def _rendered(figure: Figure, kind: str) -> bytes:
+    """Return a figure as a file without dates or versions."""
+    metadata = {"png": {"Software": None}, "pdf": {"CreationDate": None, "Producer": None}}[kind]
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=kind, metadata=metadata)
+    return buffer.getvalue()
+
+
+def _listing(name: str, study: StudyResults, out: Path) -> Listing:
+    """Make one table, and save it as CSV and LaTeX."""
+    source = tables.get(name)
+    frame = source.make(study)
+    parts = split(frame, study)
+    marked = frame.assign(simulated=frame["dataset"].isin(study.simulated))
+    folder = out / "tables"
+    write_text(folder / f"{name}.csv", marked.to_csv(index=False, lineterminator="\n"))
+    write_text(folder / f"{name}.tex", latex(parts, source.CAPTION, study.simulated))
+    return Listing(name, source.TITLE, source.CAPTION, parts, len(frame))
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    with whole(path) as part:
+        part.write_bytes(content)
+
+
+def _totals(study: StudyResults, dataset: str) -> Mapping[str, str]:
+    """Count a data set's images and patients, all and in the test fold."""
+    rows = study.composition
+    of = rows[(rows["dataset"] == dataset) & (rows["label"] == ANY) & (rows["attribute"] == ALL)]
+    test = of[of["fold"] == "test"]
+    return {
+        "Images": _sum(of["n"]),
+        "Patients": _sum(of["n_patients"]),
+        "Test images": _sum(test["n"]),
+        "Test patients": _sum(test["n_patients"]),
+    }
+
+
+def _sum(numbers: Iterable[float]) -> str:
+    """Add up counts; hidden if one of them is."""
+    values = pd.Series(list(numbers), dtype="Int64")
+    return _words.HIDDEN if values.isna().any() else _words.count(int(values.sum()))

@@ -1,0 +1,48 @@
+"""Predictions of all models of a study to its metrics."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from cxrfair import tables
+from cxrfair.audit import AuditConfig, Evidence, Model, headline, points
+from cxrfair.audit import audit as judge
+from cxrfair.files import whole, write_text
+from cxrfair.stages._cli import as_json, call
+from cxrfair.studies import Study
+
+
+def audit(
+    *,
+    name: str,
+    study: Study,
+    models: tuple[Any, ...],
+    predictions: tuple[Path, ...],
+    thresholds: tuple[Path, ...],
+    cohorts: tuple[Path, ...],
+    config: AuditConfig,
+    metrics: Path,
+    summary: Path,
+    numbers: Path,
+    plots: Path,
+) -> None:
+    """Judge every model in every group; `models` names the files in the order they are given."""
+    evidence = {
+        Model(*key): Evidence(tables.PREDICTIONS.read(scores), tables.THRESHOLDS.read(cuts))
+        for key, scores, cuts in zip(models, predictions, thresholds, strict=True)
+    }
+    people: dict[str, pd.DataFrame] = {
+        dataset: tables.COHORT.read(path)
+        for dataset, path in zip(study.datasets, cohorts, strict=True)
+    }
+    each, means = judge(name, study, evidence, people, config)
+    tables.METRICS.write(each, metrics)
+    tables.SUMMARY.write(means, summary)
+    write_text(numbers, as_json(headline(means)))
+    with whole(plots) as part:
+        points(means).to_csv(part, index=False, lineterminator="\n")
+
+
+if __name__ == "__main__":
+    call(audit)

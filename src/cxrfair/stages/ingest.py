@@ -1,0 +1,29 @@
+"""A data set of images to records, labels and annotations in our vocabulary."""
+
+from pathlib import Path
+
+from cxrfair import datasets, tables
+from cxrfair.cohort import flow as flows
+from cxrfair.datasets import Images
+from cxrfair.errors import CxrfairError
+from cxrfair.stages._cli import call
+
+
+def ingest(
+    dataset: str, root: Path, records: Path, labels: Path, annotations: Path, flow: Path
+) -> None:
+    """Read a data set and write what its files say."""
+    source = datasets.get(dataset).read(root)
+    if not isinstance(source, Images):
+        raise CxrfairError(
+            f"params.yaml studies: {dataset} holds hospital stays, not images; "
+            "link an image data set to it instead"
+        )
+    tables.RECORDS.write(source.records, records)
+    tables.LABELS.write(source.labels, labels)
+    tables.ANNOTATIONS.write(source.annotations, annotations)
+    tables.FLOW.write(flows.ingested(source.records, source.absent), flow)
+
+
+if __name__ == "__main__":
+    call(ingest)

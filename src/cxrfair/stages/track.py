@@ -1,0 +1,30 @@
+"""Test metrics to the tracker's runs, after everything else is done."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from cxrfair import tables
+from cxrfair.stages._cli import call
+from cxrfair.tracking import Place, log_results
+
+
+def track(metrics: tuple[Path, ...]) -> None:
+    """Add each model's test metrics over all images, and gaps between groups, to its run."""
+    found: dict[Place, dict[str, float]] = {}
+    for path in metrics:
+        rows = tables.METRICS.read(path)
+        for row in rows[rows["group"].isin(["all", "between"])].itertuples(index=False):
+            place = Place(row.study, row.dataset, row.variant, row.seed)
+            found.setdefault(place, {})[_name(row)] = float(row.value)
+    log_results(found)
+
+
+def _name(row: pd.DataFrame) -> str:
+    """Name a number as MLflow allows: `test.auroc_gap.pleural_effusion.sex`."""
+    attribute = "" if row.attribute == "all" else f".{row.attribute.replace(' ', '_')}"
+    return f"test.{row.metric}.{row.label}{attribute}"
+
+
+if __name__ == "__main__":
+    call(track)

@@ -1,0 +1,148 @@
+import gzip
+
+import pandas as pd
+import pytest
+
+from cxrfair import tables
+from cxrfair.datasets import SourceError, mimic_cxr
+
+LABELS = list(mimic_cxr.LABELS)
+DICOMS = [f"{i:08x}-00000000-00000000-00000000-0000000{i}" for i in range(1, 5)]
+METADATA = (
+    "dicom_id,subject_id,study_id,PerformedProcedureStepDescription,ViewPosition,Rows,Columns,"
+    "StudyDate,StudyTime"
+)
+
+
+def _metadata(view="AP", date="21800506", time="213014.531", study="50000001"):
+    return [
+        f"{DICOMS[0]},10000032,{study},CHEST,{view},3056,2544,{date},{time}",
+        f"{DICOMS[1]},10000032,50000001,CHEST,LATERAL,3056,2544,21800506,213014.531",
+        f"{DICOMS[2]},10000033,50000002,CHEST,,3056,2544,21800626,5.0",
+        f"{DICOMS[3]},10000033,50000003,CHEST,PA,3056,2544,21800626,93000",
+    ]
+
+
+def _chexpert(value="", subject="10000033"):
+    return [
+        f"10000032,50000001,{','.join(['1.0', '0.0', '-1.0', *[''] * 11])}",
+        f"{subject},50000002,{','.join([value, *['0'] * 13])}",
+    ]
+
+
+def _write(root, metadata, chexpert, version="2.0.0"):
+    lines = {
+        "metadata": [METADATA, *metadata],
+        "chexpert": [f"subject_id,study_id,{','.join(LABELS)}", *chexpert],
+    }
+    for name, text in lines.items():
+        path = root / f"mimic-cxr-{version}-{name}.csv.gz"
+        path.write_bytes(gzip.compress("\n".join([*text, ""]).encode()))
+    for row in _metadata():
+        dicom, subject, study = row.split(",")[:3]
+        folder = root / "files" / f"p{subject[:2]}" / f"p{subject}" / f"s{study}"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{dicom}.jpg").touch()
+
+
+def _read(root):
+    images = mimic_cxr.read(root)
+    tables.RECORDS.check(images.records)
+    tables.LABELS.check(images.labels)
+    return images
+
+
+def test_records_labels_and_what_is_absent(tmp_path):
+    _write(tmp_path, _metadata(), _chexpert())
+    images = _read(tmp_path)
+    records = images.records
+    assert records["path"].iloc[0] == f"files/p10/p10000032/s50000001/{DICOMS[0]}.jpg"
+    assert records["view"].fillna("-").tolist() == ["AP", "LATERAL", "-"]
+    assert records["acquired_at"].tolist() == [
+        pd.Timestamp("2180-05-06 21:30:14"),
+        pd.Timestamp("2180-05-06 21:30:14"),
+        pd.Timestamp("2180-06-26 00:00:05"),
+    ]
+    assert set(records["sex"]) == {"unknown"}
+    assert images.absent.to_dict("records") == [
+        {"image_id": DICOMS[3], "patient_id": "10000033", "why": "no labels"}
+    ]
+    states = images.labels.set_index(["image_id", "label"])["state"]
+    first = [states[DICOMS[1], mimic_cxr.LABELS[name]] for name in LABELS[:4]]
+    assert first == ["positive", "negative", "uncertain", "unmentioned"]
+    assert len(states) == 3 * 14
+
+
+def test_a_missing_file_is_absent(tmp_path):
+    _write(tmp_path, _metadata(), _chexpert())
+    next(tmp_path.rglob(f"{DICOMS[0]}.jpg")).unlink()
+    assert _read(tmp_path).absent["why"].tolist() == ["no image file", "no labels"]
+
+
+def test_the_official_split(tmp_path):
+    _write(tmp_path, _metadata(), _chexpert())
+    assert _read(tmp_path).records["official_fold"].isna().all()
+    rows = [f"{DICOMS[0]},1,1,train", f"{DICOMS[1]},1,1,validate", f"{DICOMS[2]},1,1,test"]
+    path = tmp_path / "mimic-cxr-2.0.0-split.csv"
+    path.write_text("\n".join(["dicom_id,study_id,subject_id,split", *rows, ""]))
+    assert _read(tmp_path).records["official_fold"].tolist() == ["train", "validation", "test"]
+    path.write_text(path.read_text().replace("validate", "valid"))
+    with pytest.raises(
+        SourceError, match="row 3, column 'split': 'valid'; allowed: train, validate"
+    ):
+        _read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("bad", "column", "value", "says"),
+    [
+        ({"view": "FRONTAL"}, "ViewPosition", "FRONTAL", "allowed: AP, PA, LATERAL"),
+        ({"date": "21801306"}, "StudyDate", "21801306", "allowed: a date YYYYMMDD"),
+        ({"time": "250000"}, "StudyTime", "250000", "allowed: a time HHMMSS"),
+        ({"time": "6500.0"}, "StudyTime", "6500.0", "allowed: a time HHMMSS"),
+        ({"study": "s5000001"}, "study_id", "s5000001", "allowed: 8 digits"),
+    ],
+)
+def test_bad_metadata_is_named(tmp_path, bad, column, value, says):
+    _write(tmp_path, _metadata(**bad), _chexpert())
+    with pytest.raises(SourceError) as caught:
+        _read(tmp_path)
+    assert f"metadata.csv.gz row 2, column '{column}': '{value}'; {says}" in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["2.0", "0.5", "-2", "yes", "nan"])
+def test_a_label_outside_1_0_minus_1_and_blank_is_named(tmp_path, value):
+    _write(tmp_path, _metadata(), _chexpert(value))
+    with pytest.raises(SourceError) as caught:
+        _read(tmp_path)
+    where = f"chexpert.csv.gz row 3, column 'Atelectasis': '{value}'"
+    assert f"{where}; allowed: 1, 0, -1 or blank (1 rows)" in str(caught.value)
+
+
+def test_a_study_of_another_patient_is_named(tmp_path):
+    _write(tmp_path, _metadata(), _chexpert(subject="10000099"))
+    with pytest.raises(
+        SourceError, match="row 3, column 'subject_id': '10000099'; allowed: '10000033'"
+    ):
+        _read(tmp_path)
+
+
+def test_a_duplicated_image_is_named(tmp_path):
+    _write(tmp_path, [*_metadata(), _metadata()[0]], _chexpert())
+    with pytest.raises(
+        SourceError, match="row 6, column 'dicom_id': .*each value once.*after row 2"
+    ):
+        _read(tmp_path)
+
+
+def test_two_versions_side_by_side_are_refused(tmp_path):
+    _write(tmp_path, _metadata(), _chexpert())
+    _write(tmp_path, _metadata(), _chexpert(), version="2.1.0")
+    with pytest.raises(SourceError, match="keep one version of the metadata table"):
+        _read(tmp_path)
+
+
+def test_no_labels_at_all_is_an_error(tmp_path):
+    _write(tmp_path, _metadata(), [])
+    with pytest.raises(SourceError, match="no image has a row, a file and labels"):
+        _read(tmp_path)

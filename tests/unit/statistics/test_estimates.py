@@ -1,0 +1,81 @@
+"""The fast way equals the slow way: rows repeated, groups taken apart, scikit-learn called."""
+
+import numpy as np
+import pytest
+import sklearn.metrics
+
+from cxrfair import metrics
+from cxrfair.statistics import bootstrap
+from cxrfair.statistics.bootstrap import patient_counts
+from cxrfair.statistics.cells import Cell
+from cxrfair.statistics.estimates import Judged, Sample, compare, estimate, mean_of_defined
+
+NAN = np.nan
+
+
+def _sample(n=80, n_patients=25, seed=0):
+    rng = np.random.default_rng(seed)
+    group = rng.integers(2, size=n)
+    cells = [Cell("all", "all", np.arange(n))]
+    cells += [Cell("sex", str(g), np.flatnonzero(group == g)) for g in (0, 1)]
+    sample = Sample(
+        rng.integers(2, size=n).astype(np.int8), rng.integers(n_patients, size=n), cells
+    )
+    judged = Judged(rng.integers(20, size=(2, n)) / 19, np.array([0.5, 0.3]))
+    return sample, judged, patient_counts(n_patients, 12, 5)
+
+
+@pytest.mark.parametrize("elements", [4_000_000, 200])
+def test_equals_repeating_rows(monkeypatch, elements):
+    monkeypatch.setattr(bootstrap, "ELEMENTS", elements)
+    sample, judged, counts = _sample()
+    names = ("auroc", "tpr", "brier")
+    draws, trials = estimate(sample, judged, [metrics.get(name) for name in names], counts)
+    for model, cell, draw in np.ndindex(2, 3, 13):
+        rows = np.repeat(
+            sample.cells[cell].rows, counts[draw, sample.patient[sample.cells[cell].rows]]
+        )
+        target, score = sample.target[rows], judged.score[model, rows]
+        called = score >= judged.threshold[model]
+        expected = [
+            sklearn.metrics.roc_auc_score(target, score),
+            sklearn.metrics.recall_score(target, called),
+            sklearn.metrics.brier_score_loss(target, score),
+        ]
+        np.testing.assert_allclose(draws[model, :, cell, draw], expected, atol=1e-12)
+    positives = [sample.target[cell.rows].sum() for cell in sample.cells]
+    np.testing.assert_array_equal(trials[0], [[NAN] * 3, positives, [NAN] * 3])
+
+
+def test_a_model_without_a_threshold_has_no_rates_but_an_auroc():
+    sample, judged, counts = _sample()
+    lost = Judged(judged.score, np.array([0.5, NAN]))
+    draws, _ = estimate(sample, lost, [metrics.get("auroc"), metrics.get("tpr")], counts)
+    assert np.isnan(draws[1, 1]).all()
+    assert not np.isnan(draws[1, 0]).any()
+    assert not np.isnan(draws[0, 1, 0]).any()
+
+
+def test_an_empty_cell_is_undefined():
+    sample, judged, counts = _sample()
+    empty = Sample(sample.target, sample.patient, [Cell("sex", "x", np.array([], int))])
+    draws, _ = estimate(empty, judged, [metrics.get("auroc"), metrics.get("tpr")], counts)
+    assert np.isnan(draws).all()
+
+
+def test_a_mean_is_of_what_the_sample_defines():
+    draws = np.array([[0.2, 0.4, NAN], [0.6, 0.8, 1.0], [NAN, 0.5, 0.5]])  # 3 labels
+    mean = mean_of_defined(draws, axis=0)
+    np.testing.assert_allclose(mean, [0.4, 0.6, NAN])
+    assert np.isnan(mean_of_defined(np.full((2, 3), NAN), axis=0)).all()
+
+
+def test_a_comparison_is_of_the_groups_the_sample_defines():
+    draws = np.array([[0.2, 0.4, NAN], [0.6, 0.8, 1.0], [NAN, 0.0, 0.0]])  # 3 groups
+    gap = compare(draws, metrics.get("tpr"), metrics.FORMS["gap"])
+    np.testing.assert_allclose(gap, [0.4, 0.4, NAN])
+
+
+def test_one_group_is_no_comparison():
+    draws = np.array([[0.2, 0.4], [NAN, 0.8]])
+    assert np.isnan(compare(draws, metrics.get("tpr"), metrics.FORMS["worst"])).all()
