@@ -36,7 +36,7 @@ def predict(
     splits, targets = tables
     judged = splits[splits["fold"].isin(JUDGED)].reset_index(drop=True)
     examples = held_out_examples(judged["image_id"], targets, store, card.labels)
-    network.to(device)
+    network.to(device, memory_format=torch.channels_last)
     scores = torch.sigmoid(score(network, examples, store, device)).numpy()
     frames = [
         judged[["image_id", "fold"]].assign(

@@ -36,8 +36,8 @@ def _bar(items: Iterable[T], what: str, unit: str, total: int | None) -> Iterato
         started = time.monotonic()
         for done, item in enumerate(items, 1):
             yield item
-            rate_now = done / max(time.monotonic() - started, 1e-9)
-            progress.update(task, advance=1, rate=f"{rate_now:,.0f} {unit}/s")
+            rate = _rate(done, time.monotonic() - started, unit)
+            progress.update(task, advance=1, rate=rate)
 
 
 def _lines(items: Iterable[T], what: str, unit: str, total: int | None) -> Iterator[T]:
@@ -48,7 +48,14 @@ def _lines(items: Iterable[T], what: str, unit: str, total: int | None) -> Itera
         now = time.monotonic()
         if now - last >= LOG_EVERY_S:
             last = now
-            rate = done / (now - started)
-            left = f", {(total - done) / rate:,.0f} s left" if total else ""
-            say(f"{what}: {done:,} of {total or '?'} {unit}, {rate:,.0f} {unit}/s{left}")
-    say(f"{what}: {done:,} {unit} in {time.monotonic() - started:.1f} s")
+            seconds = now - started
+            left = f", {(total - done) * seconds / done:,.0f} s left" if total else ""
+            say(f"{what}: {done:,} of {total or '?'}, {_rate(done, seconds, unit)}{left}")
+    seconds = time.monotonic() - started
+    say(f"{what}: {done:,} in {seconds:.1f} s, {_rate(done, seconds, unit)}")
+
+
+def _rate(done: int, seconds: float, unit: str) -> str:
+    """Say how fast it goes, with two digits where it is slow."""
+    rate = done / max(seconds, 1e-9)
+    return f"{rate:,.0f} {unit}/s" if rate >= 10 else f"{rate:.2g} {unit}/s"

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cxrfair import metrics
@@ -30,6 +30,7 @@ def _images(seed):
 
 
 @pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=20, deadline=None)
 @given(seed=SEEDS)
 def test_a_share_or_undefined(name, seed):
     target, score, rng = _images(seed)
@@ -39,6 +40,7 @@ def test_a_share_or_undefined(name, seed):
 
 
 @pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=20, deadline=None)
 @given(seed=SEEDS)
 def test_the_order_of_the_images_does_not_matter(name, seed):
     target, score, rng = _images(seed)
@@ -50,6 +52,7 @@ def test_the_order_of_the_images_does_not_matter(name, seed):
 
 
 @pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=20, deadline=None)
 @given(seed=SEEDS)
 def test_a_weight_is_a_repeat(name, seed):
     target, score, rng = _images(seed)
@@ -60,6 +63,7 @@ def test_a_weight_is_a_repeat(name, seed):
 
 
 @pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=20, deadline=None)
 @given(seed=SEEDS)
 def test_each_weighting_stands_alone(name, seed):
     target, score, rng = _images(seed)

@@ -1,6 +1,6 @@
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cxrfair import tables
@@ -51,6 +51,7 @@ def test_an_unknown_label_lists_those_there_are():
         targets(LABELS, ("edema", "effusion"), config)
 
 
+@settings(max_examples=40, deadline=None)
 @given(
     st.dictionaries(
         st.tuples(st.sampled_from("abcd"), st.sampled_from(["edema", "mass"])),

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score, roc_curve
 
@@ -43,6 +43,7 @@ def test_tied_scores_are_called_together():
     assert _value(rows, "max_f1")["edema"] == np.float32(0.5)
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10_000))
 def test_no_threshold_has_a_better_f1(seed):
     rng = np.random.default_rng(seed)
@@ -53,6 +54,7 @@ def test_no_threshold_has_a_better_f1(seed):
     assert f1_score(target, score >= chosen) == pytest.approx(best, abs=1e-12)
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10_000))
 def test_no_threshold_has_a_better_youden_index(seed):
     rng = np.random.default_rng(seed)

@@ -30,7 +30,7 @@ rule train:
         splits=rules.split.output.splits,
         pixels=rules.images.output.pixels,
         index=rules.images.output.index,
-        code=code("train", method_code),
+        code=code("train", method_code, "metrics.auroc"),
     output:
         weights="results/models/{study}/{dataset}/{variant}/seed-{seed}/model.safetensors",
         card="results/models/{study}/{dataset}/{variant}/seed-{seed}/model.json",

@@ -44,7 +44,7 @@ def place(config: PhantomConfig, studies: pd.DataFrame, dataset: str) -> pd.Data
         columns[f"{name}_x"] = 0.24 + 0.26 * x
         columns[f"{name}_y"] = low + (high - low) * y
         columns[f"{name}_size"] = np.clip(1 + 0.2 * ndtri(size), 0.5, 1.6)
-        grade = 0.35 + 0.65 * studies[f"{name}_severity"]
+        grade = 0.45 + 0.55 * studies[f"{name}_severity"]
         columns[f"{name}_load"] = (config.finding_contrast * grade * studies[name]).to_numpy()
     return pd.DataFrame(columns, index=studies.index)
 
@@ -114,12 +114,12 @@ def _pneumothorax(grid: Grid, p: Parameters, chest: Thorax, _texture: Floats) ->
 HEIGHTS = {"consolidation": (-0.4, 0.25), "pneumonia": (0.0, 0.35), "nodule": (-0.45, 0.3)}
 
 FINDING = {
-    "atelectasis": Finding(_atelectasis, 0.30),
+    "atelectasis": Finding(_atelectasis, 0.38),
     "cardiomegaly": Finding(_cardiomegaly, 0.0),  # the heart itself is larger: see scene.py
-    "consolidation": Finding(_patch("consolidation"), 0.36),
+    "consolidation": Finding(_patch("consolidation"), 0.40),
     "edema": Finding(_edema, 0.22),
-    "nodule": Finding(_nodule, 0.32),
-    "pleural_effusion": Finding(_pleural_effusion, 0.32),
-    "pneumonia": Finding(_patch("pneumonia"), 0.30),
+    "nodule": Finding(_nodule, 0.34),
+    "pleural_effusion": Finding(_pleural_effusion, 0.27),
+    "pneumonia": Finding(_patch("pneumonia"), 0.36),
     "pneumothorax": Finding(_pneumothorax, -0.16),
 }

@@ -18,6 +18,8 @@ Floats = NDArray[np.floating[Any]]  # float32 wherever pixels are meant
 Keys = NDArray[np.int64]
 
 BLOCK = 1024
+DIGITS = 3162
+IDENTIFIERS = DIGITS**2  # just under ten million: seven decimal digits
 
 
 class PhantomError(CxrfairError):
@@ -55,12 +57,22 @@ def field(seed: int, stream: str, keys: Keys, shape: tuple[int, int]) -> Floats:
 
 
 def permuted(keys: Keys, seed: int, stream: str) -> Keys:
-    """Map keys below 9,999,991 one to one onto numbers below it, in no visible order."""
-    prime = 9_999_991
-    if len(keys) and int(keys.max()) >= prime:
-        raise PhantomError(f"phantom: {int(keys.max())} identifiers asked for; at most {prime}")
-    factor, shift = generator(seed, stream, 0).integers(1_000_000, prime, size=2)
-    return (keys * int(factor) + int(shift)) % prime
+    """Map whole numbers below `IDENTIFIERS` one to one onto themselves, in no visible order.
+
+    A Feistel network: each round adds a shuffled image of one digit to the other.
+
+    Raises
+    ------
+    PhantomError
+        If a key is too large.
+    """
+    if len(keys) and int(keys.max()) >= IDENTIFIERS:
+        raise PhantomError(f"phantom: identifier {keys.max()}; at most {IDENTIFIERS} can be told")
+    left, right = keys // DIGITS, keys % DIGITS
+    for turn in range(4):
+        shuffled = generator(seed, stream, turn).permutation(DIGITS)
+        left, right = right, (left + shuffled[right]) % DIGITS
+    return left * DIGITS + right
 
 
 def choose(u: NDArray[np.float64], shares: Sequence[float]) -> NDArray[np.int64]:

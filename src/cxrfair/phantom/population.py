@@ -137,5 +137,5 @@ def _days(config: PhantomConfig, frame: pd.DataFrame, dataset: str) -> Array:
     """Draw gaps of days to years between studies, and add them up within each patient."""
     z = noise.normal(config.seed, f"gaps {dataset}", frame["key"].to_numpy(), 1)[:, 0]
     gaps = np.where(frame["study"] == 0, 0.0, np.exp(np.log(60) + 1.5 * z))
-    days = pd.Series(np.minimum(gaps, 1500)).groupby(frame["patient"]).cumsum().to_numpy(float)
-    return days
+    days = pd.Series(np.minimum(gaps, 1500)).groupby(frame["patient"]).cumsum()
+    return np.asarray(days, dtype=np.float64)

@@ -44,7 +44,7 @@ def build(config: PhantomConfig, profile: Profile) -> pd.DataFrame:
     body = anatomy.measure(config, rows)
     taken = acquisition.settings(config, rows, profile)
     body["diaphragm"] += taken.pop("breath")
-    swollen = rows["cardiomegaly_load"] * (0.05 + 0.10 * rows["cardiomegaly_severity"])
+    swollen = rows["cardiomegaly_load"] * (0.06 + 0.12 * rows["cardiomegaly_severity"])
     body["heart_ratio"] = (body["heart_ratio"] + swollen) * (1 + 0.10 * rows["portable"])
     named = rows.assign(dataset=profile.dataset, seed=config.seed)
     return pd.concat([named, body, taken], axis=1)

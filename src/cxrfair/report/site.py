@@ -10,6 +10,8 @@ import jinja2
 import matplotlib as mpl
 import pandas as pd
 from markupsafe import Markup
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure
 
 from cxrfair.files import whole, write_text
@@ -108,22 +110,36 @@ def _picture(name: str, study: StudyResults, out: Path) -> Picture:
     source = figures.get(name)
     with mpl.rc_context(RC):
         figure = source.draw(study)
-        for _ in range(2):  # texts beside axes move them, once
-            figure.draw_without_rendering()
-        figure.set_layout_engine("none")  # the layout is done; saving need not repeat it
+        _lay_out(figure)
         stamp(figure, study.simulated)
-        png, pdf = _rendered(figure, "png"), _rendered(figure, "pdf")
+        png, pdf = _png(figure), _pdf(figure)
     _write_bytes(out / "figures" / f"{name}.png", png)
     _write_bytes(out / "figures" / f"{name}.pdf", pdf)
     encoded = base64.b64encode(png).decode("ascii")
     return Picture(name, source.TITLE, source.CAPTION, encoded, bool(study.simulated))
 
 
-def _rendered(figure: Figure, kind: str) -> bytes:
-    """Return a figure as a file without dates or versions."""
-    metadata = {"png": {"Software": None}, "pdf": {"CreationDate": None, "Producer": None}}[kind]
+def _lay_out(figure: Figure) -> None:
+    """Place the axes once, for all files; twice over, as texts beside axes move with them."""
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+        engine.execute(figure)
+        figure.set_layout_engine("none")
+
+
+def _png(figure: Figure) -> bytes:
+    """Return a figure as PNG, without the version of what drew it."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format=kind, metadata=metadata)
+    FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def _pdf(figure: Figure) -> bytes:
+    """Return a figure as PDF, without dates and versions."""
+    buffer = io.BytesIO()
+    nothing = {"CreationDate": None, "Producer": None, "Creator": None}
+    FigureCanvasPdf(figure).print_pdf(buffer, metadata=nothing)
     return buffer.getvalue()
 
 

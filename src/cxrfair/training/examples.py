@@ -43,7 +43,9 @@ def group_index(
     """
     if not by:
         return np.zeros(len(cohort), np.int64), Groups(("all",), (len(cohort),))
-    columns = cohort.set_index("image_id").join(matrix.map(_word))
+    # By position: a training list may hold an image several times.
+    words = {str(label): matrix[label].map(_word).to_numpy() for label in matrix}
+    columns = cohort.drop(columns="image_id").assign(**words)
     if unknown := [name for name in by if name not in columns]:
         raise CxrfairError(f"groups: no {unknown}; allowed: {', '.join(map(str, columns.columns))}")
     cells = columns[list(by)].astype(str).agg(SEPARATOR.join, axis=1)

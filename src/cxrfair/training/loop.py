@@ -67,7 +67,7 @@ def fit(
     CxrfairError
         If the loss stops being finite; the last good epoch's checkpoint is kept.
     """
-    method.to(run.device)
+    method.to(run.device, memory_format=torch.channels_last)  # faster, on a CPU too
     optimiser = torch.optim.AdamW(
         method.parameters(), lr=run.config.learning_rate, weight_decay=run.config.weight_decay
     )
@@ -101,7 +101,8 @@ def _images(
 ) -> Tensor:
     """Copy images to the device as (n, 1, h, w) in [0, 1]."""
     pixels = torch.from_numpy(store.read(rows)).to(device, non_blocking=True)
-    return pixels.unsqueeze(1).float() / 255
+    images = pixels.unsqueeze(1).float() / 255
+    return images.contiguous(memory_format=torch.channels_last)
 
 
 def _epoch(
@@ -115,7 +116,7 @@ def _epoch(
         loss, numbers = method(_batch(run, pick, epoch))
         if not torch.isfinite(loss):
             raise CxrfairError(
-                f"train: loss is {float(loss)} at epoch {epoch}, step {step}; "
+                f"train: loss is {loss.item()} at epoch {epoch}, step {step}; "
                 "try a lower train.learning_rate"
             )
         optimiser.zero_grad()
@@ -131,15 +132,15 @@ def _batch(run: Run, pick: np.ndarray[Any, np.dtype[np.int64]], epoch: int) -> B
     examples = run.train
     images = _images(run.store, examples.row[pick], run.device)
     images = augment(images, draws(run.seed, epoch, examples.key[pick]), run.config.augment)
-    target = torch.from_numpy(examples.target[pick]).to(run.device)
-    group = torch.from_numpy(examples.group[pick]).to(run.device)
+    target = torch.tensor(examples.target[pick], device=run.device)
+    group = torch.tensor(examples.group[pick], device=run.device)
     return Batch(images, target, group)
 
 
 def _validate(method: Method[Any], run: Run) -> dict[str, float]:
     """Measure loss and mean AUROC over labels on validation; nothing learns from it."""
     logits = score(method.net, run.validation, run.store, run.device)
-    target = torch.from_numpy(run.validation.target)
+    target = torch.tensor(run.validation.target)
     losses, present = masked_bce(logits, target)
     return {
         "validation_loss": float(losses[present].mean()),

@@ -1,6 +1,6 @@
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cxrfair.cohort import CohortError
@@ -17,6 +17,7 @@ def test_age_bins_are_closed_on_the_left():
     ]
 
 
+@settings(deadline=None)
 @given(
     st.floats(0, 120, width=32),
     st.lists(st.integers(1, 110), min_size=1, unique=True).map(sorted),

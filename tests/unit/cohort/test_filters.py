@@ -1,6 +1,6 @@
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cxrfair import tables
@@ -91,6 +91,7 @@ def test_an_attribute_the_study_does_not_ask_about_may_be_unknown():
     assert select(*_frames(rows), CONFIG, ("sex",))[0]["race"].tolist() == ["unknown"]
 
 
+@settings(max_examples=40, deadline=None)
 @given(ROWS, st.sampled_from([CONFIG, KEEP]))
 def test_laws(rows, config):
     cohort, flow = select(*_frames([GOOD, *rows]), config, ("sex", "age"))

@@ -1,6 +1,6 @@
 import numpy as np
 import pandas as pd
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cxrfair.cohort.intervals import search
@@ -51,6 +51,7 @@ def _one_by_one(moment, stays):
     return latest[0], min(gap, key=gap.get), min(gap.values())
 
 
+@settings(deadline=None)
 @given(MOMENTS, STAYS)
 def test_it_agrees_with_looking_at_every_stay(moments, stays):
     found = search(*_frames(moments, stays))

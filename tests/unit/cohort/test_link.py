@@ -1,6 +1,6 @@
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cxrfair import datasets, tables
@@ -156,6 +156,7 @@ def test_the_flow_counts_the_rungs():
     assert flow["patients_out"].tolist() == [2, 2]
 
 
+@settings(max_examples=40, deadline=None)
 @given(IMAGES, STAYS, st.sampled_from(["latest", "mode", "drop"]))
 def test_laws(images, stays, rule):
     linked, flow = _link(images, stays, LinkConfig(nearest_max_days=30, race_conflict=rule))
@@ -177,6 +178,7 @@ def test_laws(images, stays, rule):
     assert near.between(0, 30, inclusive="right").all()
 
 
+@settings(max_examples=40, deadline=None)
 @given(IMAGES, STAYS)
 def test_the_order_of_the_stays_does_not_matter(images, stays):
     unique = {(stay[0], stay[1]): stay for stay in stays}  # equal starts may stand for one another

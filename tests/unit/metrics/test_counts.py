@@ -4,7 +4,7 @@ import fairlearn.metrics
 import numpy as np
 import pytest
 import sklearn.metrics
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cxrfair import metrics
@@ -52,6 +52,7 @@ def test_by_hand(name):
 
 
 @pytest.mark.parametrize("name", ORACLES)
+@settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 10_000))
 def test_equals_the_field(name, seed):
     rng = np.random.default_rng(seed)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import sklearn.metrics
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cxrfair import metrics
@@ -51,6 +51,7 @@ def test_prevalence_by_hand():
         ("brier", sklearn.metrics.brier_score_loss),
     ],
 )
+@settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 10_000))
 def test_equals_scikit_learn_with_weights(name, oracle, seed):
     rng = np.random.default_rng(seed)

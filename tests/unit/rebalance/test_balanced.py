@@ -1,6 +1,6 @@
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cxrfair.config import ConfigError
@@ -26,6 +26,7 @@ def test_a_missing_label_is_a_cell_of_its_own():
     assert weights.tolist() == pytest.approx([4 / 3, 2 / 3, 2 / 3, 4 / 3])
 
 
+@settings(max_examples=40, deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from("fm"), st.sampled_from([0, 1, None])), min_size=1),
     st.sampled_from([("sex",), ("edema",), ("sex", "edema")]),

@@ -1,11 +1,12 @@
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cxrfair.statistics import bootstrap
 from cxrfair.statistics.bootstrap import image_weights, patient_counts
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.integers(1, 40), st.integers(1, 20), st.integers(0, 99))
 def test_as_many_patients_as_there_are(n_patients, n_resamples, seed):
     counts = patient_counts(n_patients, n_resamples, seed)

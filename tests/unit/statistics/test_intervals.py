@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cxrfair.statistics.intervals import percentile, wilson
@@ -29,6 +29,7 @@ def test_wilson_by_hand():
     assert (low, high) == pytest.approx((0.5 - math.sqrt(1 / 8), 0.5 + math.sqrt(1 / 8)))
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.integers(1, 200), st.data())
 def test_wilson_solves_its_equation(trials, data):
     share = data.draw(st.integers(0, trials)) / trials
@@ -41,6 +42,7 @@ def test_wilson_without_trials_is_undefined():
     assert np.isnan(wilson(0.0, 0, 0.95)).all()
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, 40))
 def test_percentiles_are_numpys(seed, n):
     rng = np.random.default_rng(seed)

@@ -1,0 +1,178 @@
+"""Promises every layout keeps, and that every setting of the phantom does something."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from PIL import Image
+
+from cxrfair import phantom
+from cxrfair.phantom import PhantomConfig, scene
+from cxrfair.plugins import UnknownNameError
+
+PARAMS = Path(__file__).parents[2] / "params.yaml"
+KEYS = {"mimic_iv": "subject_id"}  # the truth's key where it is not image_id
+WITH_IMAGES = sorted({*phantom.names()} - {"mimic_iv"})
+CHANGES = {  # another value for every setting, and for every setting inside it
+    "seed": 2,
+    "patients": 26,
+    "image_size": 40,
+    "studies_per_patient": 1.5,
+    "lateral_share": 0.6,
+    "female_share": 0.1,
+    "race_shares": {"white": 0.2, "black": 0.2, "hispanic": 0.2, "asian": 0.2, "other": 0.2},
+    "prevalence": 0.9,
+    "direct_path": 0.0,
+    "indirect_path": 0.0,
+    "device_path": 5.0,
+    "site_shift": 0.0,
+    "finding_contrast": 0.5,
+    "noise": 2.0,
+    "underdiagnosis": {"male": 0.9},
+    "overdiagnosis": 0.2,
+    "uncertain_share": 0.5,
+    "unmentioned_share": 0.2,
+    "box_share": 0.9,
+    "visits": {"admission": 0.0, "emergency": 0.0, "nearby": 0.0, "distant": 0.0, "none": 1.0},
+    "missing_share": 0.4,
+    "race_conflict_share": 0.6,
+    "corrupt_share": 0.3,
+}
+EACH = ("prevalence", "direct_path", "indirect_path")  # changed one key at a time
+
+
+def _section():
+    scales = {"demo", "small", "paper"}
+    section = yaml.safe_load(PARAMS.read_text())["phantom"]
+    demo = {
+        k: v["demo"] if isinstance(v, dict) and set(v) == scales else v for k, v in section.items()
+    }
+    demo["indirect_path"] = {"sex": 3.0, "race": 3.0, "age": 3.0, "insurance": 10.0}  # few patients
+    return {**demo, "patients": 24, "image_size": 32}
+
+
+def _config(**changes):
+    return PhantomConfig.parse(json.dumps({**_section(), **changes}), "phantom")
+
+
+def _write(folder, name, config):
+    root, truth = folder / name, folder / f"{name}.parquet"
+    phantom.write(name, config, root, truth)
+    return root, truth
+
+
+def _digests(root):
+    return {
+        str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(root.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("base")
+    return {name: _write(folder, name, _config()) for name in phantom.names()}
+
+
+def test_an_unknown_layout_is_refused(tmp_path):
+    with pytest.raises(UnknownNameError, match="nih_chestxray14"):
+        phantom.write("nih", _config(), tmp_path / "x", tmp_path / "x.parquet")
+
+
+@pytest.mark.parametrize("name", phantom.names())
+def test_the_marker_says_that_all_is_simulated(base, name):
+    root, _ = base[name]
+    assert "simulated" in (root / phantom.MARKER).read_text()
+
+
+@pytest.mark.parametrize("name", phantom.names())
+def test_the_same_settings_give_the_same_bytes(base, tmp_path, name):
+    root, truth = base[name]
+    again, truth_again = _write(tmp_path, name, _config())
+    assert _digests(root) == _digests(again)
+    assert truth.read_bytes() == truth_again.read_bytes()
+
+
+@pytest.mark.parametrize("name", phantom.names())
+def test_an_empty_folder_may_stand_there_already(tmp_path, name):
+    (tmp_path / name).mkdir()
+    root, _ = _write(tmp_path, name, _config(patients=2))
+    assert len(_digests(root)) > 3
+    assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize("name", phantom.names())
+def test_the_truth_has_its_key_and_the_marker_is_not_needed_to_read_it(base, name):
+    truth = pd.read_parquet(base[name][1])
+    assert truth[KEYS.get(name, "image_id")].is_unique
+    assert {"sex", "age_years", "race", "insurance", "patient"} <= set(truth.columns)
+    assert truth.notna().all(axis=None)
+
+
+@pytest.mark.parametrize("name", WITH_IMAGES)
+def test_more_patients_change_nobodys_images(base, tmp_path, name):
+    root, truth = base[name]
+    more, _ = _write(tmp_path, name, _config(patients=30))
+    images = set(pd.read_parquet(truth)["path"])
+    few, many = _digests(root), _digests(more)
+    assert images <= set(many)
+    assert {path: few[path] for path in images} == {path: many[path] for path in images}
+
+
+@pytest.mark.parametrize("name", WITH_IMAGES)
+def test_the_truth_draws_the_files_again(base, name):
+    root, truth = base[name]
+    rows = pd.read_parquet(truth).query("spoilt == ''").head(12)
+    for path, grey in zip(rows["path"], scene.draw(rows, 32).grey, strict=True):
+        with Image.open(root / path) as image:
+            difference = np.asarray(image).astype(int) - grey
+        assert np.abs(difference).mean() < (3 if path.endswith(".jpg") else 1e-9)
+
+
+def test_all_layouts_hold_the_same_people(base):
+    columns = ["patient", "sex", "race", "insurance"]
+    people = [
+        pd.read_parquet(truth)[columns].drop_duplicates().sort_values("patient").to_numpy().tolist()
+        for _, truth in base.values()
+    ]
+    assert all(someone == people[0] for someone in people)
+
+
+def _cases():
+    for name, value in CHANGES.items():
+        if name in EACH:
+            keys = _section()[name]
+            yield from (
+                pytest.param(name, {**keys, key: value}, id=f"{name}.{key}") for key in keys
+            )
+        else:
+            yield pytest.param(name, value, id=name)
+
+
+def test_every_setting_is_listed_above():
+    assert set(CHANGES) == set(PhantomConfig.model_fields)
+
+
+@pytest.mark.parametrize(("name", "value"), list(_cases()))
+def test_every_setting_does_something(base, tmp_path, name, value):
+    config = _config(**{name: value})
+    for dataset, (root, _) in base.items():
+        again, _ = _write(tmp_path, dataset, config)
+        if {**_digests(again), phantom.MARKER: ""} != {**_digests(root), phantom.MARKER: ""}:
+            return
+    pytest.fail(f"{name} changed no file")
+
+
+@pytest.mark.parametrize("scale", ["demo", "small", "paper"])
+def test_the_settings_that_ship_are_right_at_every_scale(scale):
+    section = yaml.safe_load(PARAMS.read_text())["phantom"]
+    scales = {"demo", "small", "paper"}
+    chosen = {
+        k: v[scale] if isinstance(v, dict) and set(v) == scales else v for k, v in section.items()
+    }
+    assert PhantomConfig.parse(json.dumps(chosen), "phantom").patients >= 600

@@ -1,0 +1,96 @@
+"""Promises every table and every figure keeps, in private and in public reports."""
+
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+import matplotlib as mpl
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from cxrfair.report import figures, tables
+from cxrfair.report._stamp import WORD, stamp
+from cxrfair.report.figures._style import RC, dataset_of
+from cxrfair.report.site import SECTIONS
+from cxrfair.report.suppression import suppress
+
+
+@pytest.fixture(scope="module")
+def made():
+    source = Path(__file__).parents[1] / "made_study.py"
+    spec = spec_from_file_location("made_study", source)
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def private(made):
+    return made.results()
+
+
+@pytest.fixture(scope="module", params=["private", "public", "one data set, one variant, tiny"])
+def results(request, made, private):
+    if request.param == "private":
+        return private
+    if request.param == "public":
+        return suppress(private)
+    tiny = made.results(
+        n=60,
+        datasets=("nih",),
+        labels=("no_finding",),
+        attributes=("sex",),
+        variants={"erm": {"method": "erm"}},
+        seeds=(0,),
+    )
+    return suppress(tiny)
+
+
+@pytest.mark.parametrize("name", tables.names())
+def test_a_table_has_rows_for_every_data_set(name, results):
+    frame = tables.get(name).make(results)
+    assert list(frame["dataset"].drop_duplicates()) == list(results.study.datasets)
+    assert len(frame.drop_duplicates()) == len(frame)
+    assert frame.columns[0] == "dataset"
+    assert frame.columns.str.fullmatch("[a-z][a-z0-9_]*").all()
+
+
+@pytest.mark.parametrize("name", tables.names())
+def test_a_table_is_the_same_twice(name, private):
+    once, again = (tables.get(name).make(private) for _ in range(2))
+    pd.testing.assert_frame_equal(once, again)
+
+
+@pytest.mark.parametrize("name", figures.names())
+def test_every_axes_says_whose_data_it_shows(name, results):
+    with mpl.rc_context(RC):
+        figure = figures.get(name).draw(results)
+        assert isinstance(figure, Figure)
+        assert {dataset_of(axes) for axes in figure.axes} == set(results.study.datasets)
+        stamp(figure, frozenset({"nih"}))
+        for axes in figure.axes:
+            stamped = WORD in [text.get_text() for text in axes.texts]
+            assert stamped == (dataset_of(axes) == "nih")
+        figure.draw_without_rendering()
+
+
+@pytest.mark.parametrize("room", [tables, figures], ids=["tables", "figures"])
+def test_each_says_what_it_is_and_where_it_goes(room):
+    for name in room.names():
+        file = room.get(name)
+        assert file.SECTION in SECTIONS
+        assert file.TITLE
+        assert file.CAPTION.endswith(".")
+
+
+@pytest.mark.parametrize("name", figures.names())
+def test_a_public_figure_draws_no_hidden_group(name, private):
+    public = suppress(private)
+    hidden = public.summary[public.summary["n"].isna()]
+    assert len(hidden)
+    with mpl.rc_context(RC):
+        figure = figures.get(name).draw(public)
+        said = " ".join(text.get_text() for axes in figure.axes for text in axes.texts)
+    assert "nan" not in said.lower()
+    if name == "group_auroc":
+        assert "hidden" in said

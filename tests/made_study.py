@@ -1,0 +1,114 @@
+"""A small made-up study: predictions, cohorts and results for tests of audit and report."""
+
+import numpy as np
+import pandas as pd
+
+from cxrfair import thresholds
+from cxrfair.audit import AuditConfig, Evidence, Model, audit
+from cxrfair.report import StudyResults, composition
+from cxrfair.studies import Study
+
+AGES = ("0-20", "20-40", "40-60", "60-80")
+CONFIG = AuditConfig(
+    metrics=("auroc", "tpr", "fpr", "ppv", "prevalence"),
+    resamples=40,
+    confidence=0.9,
+    seed=3,
+    min_group_size=20,
+)
+
+
+def study(**changes):
+    return Study.model_validate(
+        {
+            "datasets": ("nih", "mimic"),
+            "labels": ("no_finding", "pleural_effusion"),
+            "attributes": ("sex", "age", "sex x age"),
+            "reference": "erm",
+            "variants": {"erm": {"method": "erm"}, "dro": {"method": "group_dro"}},
+            "seeds": (0, 1),
+            **changes,
+        }
+    )
+
+
+def cohort(dataset, n=600, seed=0):
+    """A patient has one sex, and one age or two; few are young; some ages are unknown."""
+    rng = np.random.default_rng([seed, len(dataset)])
+    patient = np.sort(rng.integers(n // 3, size=n))
+    sex = rng.choice(["female", "male"], n // 3)[patient]
+    age = rng.choice([*AGES, "unknown"], n, p=[0.03, 0.27, 0.35, 0.25, 0.1])
+    frame = pd.DataFrame({"image_id": [f"{dataset}{i:04d}" for i in range(n)], "sex": sex})
+    frame = frame.assign(patient_id=[f"p{p}" for p in patient], study_id=frame["image_id"], age=age)
+    fold = rng.choice(["train", "validation", "test"], n // 3, p=[0.4, 0.2, 0.4])[patient]
+    blank = {"view": "PA", "age_years": 50.0, "race": "white", "insurance": "x", "link_rung": None}
+    return frame.assign(**blank), fold
+
+
+def predictions(of, frame, fold, model, seed=0):
+    rng = np.random.default_rng([seed, len(model.dataset)])
+    parts = []
+    for number, label in enumerate(of.labels):
+        target = (rng.random(len(frame)) < 0.5 - 0.2 * number).astype(float)
+        target[rng.random(len(frame)) < 0.05 * number] = np.nan
+        own = np.random.default_rng([model.seed, number, len(model.variant)])
+        signal = np.nan_to_num(target) + own.normal(size=len(frame))
+        rows = {"label": label, "fold": fold, "target": target, "score": 1 / (1 + np.exp(-signal))}
+        parts.append(frame[["image_id"]].assign(**rows))
+    return pd.concat(parts, ignore_index=True).astype({"score": "float32"})
+
+
+def evidence(of, n=600):
+    """Everything `audit` takes: (models, cohorts)."""
+    models, cohorts = {}, {}
+    rule = thresholds.ThresholdConfig(rule="max_f1", fixed=0.5)
+    for dataset in of.datasets:
+        cohorts[dataset], fold = cohort(dataset, n)
+        for variant in of.variants:
+            for seed in of.seeds:
+                key = Model(dataset, variant, seed)
+                rows = predictions(of, cohorts[dataset], fold, key)
+                fitted = thresholds.fit(rows[rows["fold"] == "validation"], rule)
+                models[key] = Evidence(rows, fitted)
+    return models, cohorts
+
+
+def results(simulated=frozenset({"mimic"}), n=600, **changes):
+    """What a report takes."""
+    of = study(**changes)
+    models, cohorts = evidence(of, n)
+    metrics, summary = audit("quick", of, models, cohorts, CONFIG)
+    first = {d: models[Model(d, of.reference, of.seeds[0])].predictions for d in of.datasets}
+    splits = {d: p.drop_duplicates("image_id")[["image_id", "fold"]] for d, p in first.items()}
+    fitted = [row.thresholds.assign(**key._asdict()) for key, row in models.items()]
+    return StudyResults(
+        name="quick",
+        study=of,
+        metrics=metrics,
+        summary=summary,
+        flows={d: flow(n) for d in of.datasets},
+        composition=composition.count(of, cohorts, splits, first),
+        thresholds=pd.concat(fitted, ignore_index=True),
+        simulated=simulated,
+        facts={"Backbone": "<test_resnet> & friends"},
+        resamples=CONFIG.resamples,
+        confidence=CONFIG.confidence,
+        min_group_size=CONFIG.min_group_size,
+        titles={"nih": "NIH"},
+    )
+
+
+def flow(n):
+    """Steps that lose many, few, few and none."""
+    out = np.array([n + 105, n + 100, n, n])
+    return pd.DataFrame(
+        {
+            "position": range(4),
+            "step": ["Frontal", "Dated", "Known", "Read"],
+            "images_in": [n + 400, *out[:-1]],
+            "images_out": out,
+            "images_lost": [295, 5, 100, 0],
+            "patients_out": [400, 398, 300, 300],
+            "why": ["lateral", "no date", "attribute unknown", None],
+        }
+    )

@@ -1,0 +1,71 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from cxrfair.errors import CxrfairError
+from cxrfair.training import examples
+
+
+class Rows:
+    def rows(self, ids):
+        return np.array([int(i[1:]) for i in ids], np.int64)
+
+
+COHORT = pd.DataFrame(
+    {
+        "image_id": ["i0", "i1", "i2", "i3"],
+        "sex": ["female", "male", "female", "male"],
+        "age": ["20-40"] * 4,
+    }
+)
+TARGETS = pd.DataFrame(
+    {
+        "image_id": ["i0", "i1", "i2", "i3"] * 2,
+        "label": ["edema"] * 4 + ["nodule"] * 4,
+        "target": pd.array([1, 0, 1, 0, None, 1, 0, 0], "Int8"),
+    }
+)
+LISTED = pd.DataFrame(
+    {
+        "image_id": ["i3", "i0", "i0", "i1"],
+        "weight": [1.0, 2.0, 2.0, 1.0],
+        "augmentation_seed": [7, 8, 9, 10],
+    }
+)
+
+
+def made(labels=("edema", "nodule"), groups=("sex",), listed=LISTED):
+    return examples.training_examples(listed, COHORT, TARGETS, Rows(), (labels, groups))
+
+
+def test_the_list_s_order_and_copies_are_kept():
+    got, groups = made()
+    assert got.row.tolist() == [3, 0, 0, 1]
+    np.testing.assert_array_equal(got.target, [[0, 0], [1, np.nan], [1, np.nan], [0, 1]])
+    assert got.weight.tolist() == [1, 2, 2, 1]
+    assert got.key.tolist() == [7, 8, 9, 10]
+    assert groups == examples.Groups(("female", "male"), (2, 2))
+    assert got.group.tolist() == [1, 0, 0, 1]
+
+
+def test_groups_may_cross_attributes_and_labels_and_missing_is_its_own():
+    _, groups = made(groups=("sex", "nodule"))
+    assert groups.names == ("female x missing", "male x 0", "male x 1")
+
+
+def test_no_groups_is_one_group():
+    got, groups = made(groups=())
+    assert groups.names == ("all",)
+    assert set(got.group) == {0}
+
+
+def test_an_unknown_group_column_is_named_with_what_is_allowed():
+    with pytest.raises(
+        CxrfairError, match=r"groups: no \['race'\]; allowed: sex, age, edema, nodule"
+    ):
+        made(groups=("race",))
+
+
+def test_a_label_with_one_class_is_refused_before_training():
+    with pytest.raises(CxrfairError, match=r"label edema: 1 positive, 0 negative; both classes"):
+        made(listed=LISTED[1:2])
