@@ -19,6 +19,8 @@ rule audit:
         study=lambda w: section("studies", w.study),
         models=lambda w: json.dumps(model_keys(study_of(w))),
         config=section("audit"),
+    message:
+        "{wildcards.study}: judge every model in every group"
     shell:
         "python -m cxrfair.stages.audit --name {wildcards.study} --study {params.study:q}"
         " --models {params.models:q} --predictions {input.predictions}"

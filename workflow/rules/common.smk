@@ -162,7 +162,9 @@ def stage(name, *arguments, capture=False):
 def begin():
     """Check all settings together and open the tracker, once, before the first job."""
     stage("check", "--params", json.dumps(config))
-    if os.environ.get("CXRFAIR_PLANNER") != "dvc":  # DVC has compared every file with its lock
+    if (
+        os.environ.get("CXRFAIR_PLANNER") != "dvc"
+    ):  # DVC has compared every file with its lock
         refuse_unrecorded()
     session = stage(
         "open_tracking",

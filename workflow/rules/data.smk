@@ -15,6 +15,8 @@ rule phantom:
     params:
         config=section("phantom"),
         memory=lambda wildcards: memory(wildcards.dataset),
+    message:
+        "simulate {wildcards.dataset}"
     shell:
         "python -m cxrfair.stages.phantom --dataset {wildcards.dataset} --config {params.config:q}"
         " --root {output.root} --truth {output.truth} --tables {output.tables}"
@@ -37,6 +39,8 @@ rule ingest:
         "../envs/cxrfair.yaml"
     params:
         root=root,
+    message:
+        "read {wildcards.dataset}"
     shell:
         "python -m cxrfair.stages.ingest --dataset {wildcards.dataset} --root {params.root:q}"
         " --records {output.records} --labels {output.labels}"
@@ -56,6 +60,8 @@ rule encounters:
         "../envs/cxrfair.yaml"
     params:
         root=root,
+    message:
+        "read hospital stays of {wildcards.dataset}"
     shell:
         "python -m cxrfair.stages.encounters --dataset {wildcards.dataset} --root {params.root:q}"
         " --patients {output.patients} --stays {output.stays} 2> {log}"
@@ -76,6 +82,8 @@ rule link:
         "../envs/cxrfair.yaml"
     params:
         config=section("link"),
+    message:
+        "link {wildcards.dataset} to hospital stays"
     shell:
         "python -m cxrfair.stages.link --records {input.records} --patients {input.patients}"
         " --stays {input.stays} --config {params.config:q}"
@@ -101,6 +109,8 @@ rule images:
     params:
         root=root,
         config=section("images"),
+    message:
+        "decode the images of {wildcards.dataset}"
     shell:
         "python -m cxrfair.stages.images --records {input.records} --root {params.root:q}"
         " --config {params.config:q} --workers {threads} --pixels {output.pixels}"
@@ -139,6 +149,8 @@ rule cohort:
         policy=section("labels"),
         attributes=lambda w: json.dumps(study_of(w)["attributes"]),
         labels=lambda w: json.dumps(study_of(w)["labels"]),
+    message:
+        "{wildcards.study}: choose images of {wildcards.dataset}"
     shell:
         "python -m cxrfair.stages.cohort --records {input.records} --flows-before {input.flows}"
         " --states {input.labels} --index {input.index} --config {params.config:q}"
@@ -159,6 +171,8 @@ rule split:
         "../envs/cxrfair.yaml"
     params:
         config=section("split"),
+    message:
+        "{wildcards.study}: split {wildcards.dataset} by patient"
     shell:
         "python -m cxrfair.stages.split --cohort {input.cohort} --targets {input.targets}"
         " --config {params.config:q} --splits {output.splits} 2> {log}"
@@ -178,6 +192,8 @@ rule rebalance:
         "../envs/cxrfair.yaml"
     params:
         config=lambda w: section("rebalance", w.strategy),
+    message:
+        "{wildcards.study}: training list of {wildcards.dataset}, {wildcards.strategy}, seed {wildcards.seed}"
     shell:
         "python -m cxrfair.stages.rebalance --cohort {input.cohort} --targets {input.targets}"
         " --splits {input.splits} --strategy {wildcards.strategy} --config {params.config:q}"

@@ -47,6 +47,8 @@ rule train:
         gpu=GPUS,
     params:
         spec=training_spec,
+    message:
+        "{wildcards.study}: train {wildcards.variant} on {wildcards.dataset}, seed {wildcards.seed}"
     shell:
         "python -m cxrfair.stages.train --listed {input.listed} --cohort {input.cohort}"
         " --targets {input.targets} --splits {input.splits} --pixels {input.pixels}"
@@ -75,6 +77,8 @@ rule predict:
         gpu=GPUS,
     params:
         threads=settings["train"]["threads"],
+    message:
+        "{wildcards.study}: predict with {wildcards.variant} on {wildcards.dataset}, seed {wildcards.seed}"
     shell:
         "python -m cxrfair.stages.predict --weights {input.weights} --card {input.card}"
         " --targets {input.targets} --splits {input.splits} --pixels {input.pixels}"
@@ -93,6 +97,8 @@ rule threshold:
         "../envs/cxrfair.yaml"
     params:
         config=section("threshold"),
+    message:
+        "{wildcards.study}: thresholds of {wildcards.variant} on {wildcards.dataset}, seed {wildcards.seed}"
     shell:
         "python -m cxrfair.stages.threshold --predictions {input.predictions}"
         " --config {params.config:q} --thresholds {output.thresholds} 2> {log}"

@@ -70,6 +70,8 @@ rule report:
         facts=report_facts(),
         config=section("report"),
         out="results/report",
+    message:
+        "write the report"
     shell:
         "python -m cxrfair.stages.report --studies {params.studies:q} --files {params.files:q}"
         " --facts {params.facts:q} --config {params.config:q} --out {params.out} 2> {log}"

@@ -128,7 +128,7 @@ def _is_clock(text: pd.Series) -> pd.Series:
 
 def _six_digits(clock: pd.Series) -> pd.Series:
     """Drop the fraction and restore the zeros in front: 93000.5 is 093000."""
-    return clock.str.split(".").str[0].str.zfill(6)
+    return clock.str.extract(r"^(\d*)", expand=False).str.zfill(6)
 
 
 def _states(path: Path, images: pd.DataFrame) -> pd.DataFrame:
@@ -143,7 +143,7 @@ def _states(path: Path, images: pd.DataFrame) -> pd.DataFrame:
     _same_patients(rows, images, path)
     of_study = rows.set_index("study_id")
     states = {
-        ours: of_study[name].str.split(".").str[0].map(STATES).fillna("unmentioned")
+        ours: of_study[name].str.extract(r"^(-?\d)", expand=False).map(STATES).fillna("unmentioned")
         for name, ours in LABELS.items()
     }
     return pd.DataFrame(states)

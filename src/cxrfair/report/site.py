@@ -5,6 +5,7 @@ import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import jinja2
 import matplotlib as mpl
@@ -131,7 +132,8 @@ def _lay_out(figure: Figure) -> None:
 def _png(figure: Figure) -> bytes:
     """Return a figure as PNG, without the version of what drew it."""
     buffer = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
+    canvas: Any = FigureCanvasAgg(figure)
+    canvas.print_png(buffer, metadata={"Software": None})
     return buffer.getvalue()
 
 
@@ -139,7 +141,8 @@ def _pdf(figure: Figure) -> bytes:
     """Return a figure as PDF, without dates and versions."""
     buffer = io.BytesIO()
     nothing = {"CreationDate": None, "Producer": None, "Creator": None}
-    FigureCanvasPdf(figure).print_pdf(buffer, metadata=nothing)
+    canvas: Any = FigureCanvasPdf(figure)
+    canvas.print_pdf(buffer, metadata=nothing)
     return buffer.getvalue()
 
 

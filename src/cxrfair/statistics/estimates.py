@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrfair.metrics import Counts, Form, Metric, Rate
-from cxrfair.statistics.bootstrap import ELEMENTS, image_weights
+from cxrfair.statistics.bootstrap import image_weights
 from cxrfair.statistics.cells import Cell
 
 Array = NDArray[np.float64]
+ROOM = 4_000_000  # counts in a matrix product at a time: 16 MB; larger blocks suit it
 TN, FP, FN, TP = range(4)  # 2 * target + decision
 
 
@@ -88,7 +89,7 @@ def confusion(sample: Sample, judged: Judged, counts: NDArray[np.uint16]) -> Cou
 
 def _resampled(counts: NDArray[np.uint16], table: NDArray[np.float32]) -> NDArray[np.float32]:
     """Add up the rows of `table` (patients, k) as often as each resample drew them: (b, k)."""
-    size = max(1, ELEMENTS // max(1, counts.shape[1]))
+    size = max(1, ROOM // max(1, counts.shape[1]))
     blocks = range(0, len(counts), size)
     return np.concatenate([counts[i : i + size].astype(np.float32) @ table for i in blocks])
 

@@ -73,6 +73,11 @@ def test_records_labels_and_what_is_absent(tmp_path):
     assert len(states) == 3 * 14
 
 
+def test_a_label_that_is_blank_everywhere_is_unmentioned(tmp_path):
+    _write(tmp_path, _metadata(), [f"10000032,50000001,{',' * 13}"])
+    assert set(_read(tmp_path).labels["state"]) == {"unmentioned"}
+
+
 def test_a_missing_file_is_absent(tmp_path):
     _write(tmp_path, _metadata(), _chexpert())
     next(tmp_path.rglob(f"{DICOMS[0]}.jpg")).unlink()

@@ -37,6 +37,24 @@ def test_patients_and_admissions(tmp_path):
     assert both.stays["insurance"].isna().tolist() == [False, True]
 
 
+def test_columns_that_are_blank_everywhere(tmp_path):
+    rows = ("1,20,2180-05-06 22:23:00,,,,",)
+    _write(tmp_path, patients=("1,,,,x,",), admissions=rows)
+    both = _read(tmp_path)
+    assert both.stays["starts_at"].tolist() == [pd.Timestamp("2180-05-06 22:23:00")]
+    assert both.stays[["ends_at", "race", "insurance"]].isna().all(axis=None)
+    assert both.patients["sex"].tolist() == ["unknown"]
+    tables.STAYS.write(both.stays, tmp_path / "stays.parquet")
+    tables.PATIENTS.write(both.patients, tmp_path / "patients.parquet")
+
+
+def test_a_table_without_rows(tmp_path):
+    _write(tmp_path, patients=())
+    (tmp_path / "hosp" / "admissions.csv").write_text(f"{ADMISSIONS}\n")
+    both = _read(tmp_path)
+    assert (len(both.patients), len(both.stays)) == (0, 0)
+
+
 def test_emergency_stays_know_no_insurance(tmp_path):
     _write(tmp_path)
     (tmp_path / "ed").mkdir()

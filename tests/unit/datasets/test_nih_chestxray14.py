@@ -82,6 +82,13 @@ def test_every_label_of_every_image_has_a_state(root):
     assert set(labels["state"]) == {"positive", "unmentioned"}
 
 
+def test_columns_that_are_blank_everywhere(root):
+    _table(root, [(*row[:3], "", "", "") for row in ROWS])
+    records = _read(root).records
+    assert records[["age_years", "view"]].isna().all(axis=None)
+    assert set(records["sex"]) == {"unknown"}
+
+
 def test_images_in_numbered_folders(tmp_path):
     _table(tmp_path)
     _images(tmp_path, [ROWS[0][0], ROWS[1][0]], "images_001/images")
