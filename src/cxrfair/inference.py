@@ -6,6 +6,7 @@ import torch
 
 from cxrfair.backbones import Card, Network, build
 from cxrfair.images.store import Store
+from cxrfair.training.device import place
 from cxrfair.training.examples import held_out_examples
 from cxrfair.training.loop import score
 
@@ -36,7 +37,7 @@ def predict(
     splits, targets = tables
     judged = splits[splits["fold"].isin(JUDGED)].reset_index(drop=True)
     examples = held_out_examples(judged["image_id"], targets, store, card.labels)
-    network.to(device, memory_format=torch.channels_last)
+    place(network, device)
     scores = torch.sigmoid(score(network, examples, store, device)).numpy()
     frames = [
         judged[["image_id", "fold"]].assign(

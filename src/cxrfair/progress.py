@@ -29,8 +29,8 @@ def track(items: Iterable[T], what: str, unit: str, total: int | None = None) ->
 
 
 def _bar(items: Iterable[T], what: str, unit: str, total: int | None) -> Iterator[T]:
-    rate = TextColumn("{task.fields[rate]}")
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn())
+    speed = TextColumn("{task.fields[rate]}")
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), speed, TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task(what, total=total, rate="")
         started = time.monotonic()

@@ -33,8 +33,9 @@ def draws(seed: int, epoch: int, image: NDArray[np.int64]) -> NDArray[np.float32
     A counter-based draw (splitmix64) does not depend on batch order, workers or device.
     """
     state = _mix(_mix(np.array([epoch], np.uint64)) ^ np.uint64(seed))
-    keys = _mix(image.astype(np.uint64)[:, None] ^ state) + np.arange(_DRAWS, dtype=np.uint64)
-    return ((_mix(keys) >> np.uint64(40)).astype(np.float32)) / np.float32(2**24)
+    of_image = _mix(image.astype(np.uint64)[:, None] ^ state)
+    each: NDArray[np.uint64] = np.add(of_image, np.arange(_DRAWS, dtype=np.uint64))
+    return (_mix(each) >> np.uint64(40)).astype(np.float32) / np.float32(2**24)
 
 
 def augment(images: Tensor, uniform: NDArray[np.float32], config: AugmentConfig) -> Tensor:

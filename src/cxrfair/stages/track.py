@@ -1,12 +1,13 @@
 """Test metrics to the tracker's runs, after everything else is done."""
 
 from pathlib import Path
-
-import pandas as pd
+from typing import Any
 
 from cxrfair import tables
 from cxrfair.stages._cli import call
 from cxrfair.tracking import Place, log_results
+
+SHOWN = ("all", "between")  # numbers over all images, and gaps between groups
 
 
 def track(metrics: tuple[Path, ...]) -> None:
@@ -14,16 +15,17 @@ def track(metrics: tuple[Path, ...]) -> None:
     found: dict[Place, dict[str, float]] = {}
     for path in metrics:
         rows = tables.METRICS.read(path)
-        for row in rows[rows["group"].isin(["all", "between"])].itertuples(index=False):
-            place = Place(row.study, row.dataset, row.variant, row.seed)
-            found.setdefault(place, {})[_name(row)] = float(row.value)
+        wanted: list[dict[str, Any]] = rows[rows["group"].isin(SHOWN)].to_dict("records")
+        for row in wanted:
+            place = Place(*(row[key] for key in ("study", "dataset", "variant", "seed")))
+            found.setdefault(place, {})[_name(row)] = float(row["value"])
     log_results(found)
 
 
-def _name(row: pd.DataFrame) -> str:
+def _name(row: dict[str, Any]) -> str:
     """Name a number as MLflow allows: `test.auroc_gap.pleural_effusion.sex`."""
-    attribute = "" if row.attribute == "all" else f".{row.attribute.replace(' ', '_')}"
-    return f"test.{row.metric}.{row.label}{attribute}"
+    attribute = "" if row["attribute"] == "all" else f".{row['attribute'].replace(' ', '_')}"
+    return f"test.{row['metric']}.{row['label']}{attribute}"
 
 
 if __name__ == "__main__":

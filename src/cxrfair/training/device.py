@@ -4,8 +4,10 @@ import fcntl
 import os
 from io import TextIOWrapper
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import nn
 
 _held: list[TextIOWrapper] = []  # a lock lives as long as its file is open
 
@@ -43,3 +45,9 @@ def make_deterministic(threads: int) -> None:
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.backends.cudnn.benchmark = False
+
+
+def place(module: nn.Module, device: torch.device) -> None:
+    """Move a module to a device, convolutions in channels-last order: faster, on a CPU too."""
+    move: Any = module.to  # torch's stubs do not know memory_format
+    move(device, memory_format=torch.channels_last)
