@@ -1,10 +1,12 @@
 """Image networks by timm name, with one interface; the only importer of timm."""
 
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import torch
 from pydantic import Field
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -89,7 +91,7 @@ def build(name: str, pretrained: str, n_labels: int, size: int) -> Network:
         If timm has no such model, or the weights cannot be had.
     """
     if not timm.is_model(name):
-        near = ", ".join(timm.list_models(f"*{name[:6]}*")[:8])
+        near = ", ".join(get_close_matches(name, timm.list_models(), 5))
         raise BackboneError(f"train.backbone: timm has no {name!r}; near it: {near or 'none'}")
     sized = timm.get_pretrained_cfg(name)
     extra = {"img_size": size} if sized is not None and sized.fixed_input_size else {}
@@ -105,6 +107,6 @@ def _body(name: str, pretrained: str, extra: dict[str, int]) -> nn.Module:
         )
         if pretrained not in {"none", "hub"}:
             body.load_state_dict(load_file(Path(pretrained)))
-    except (OSError, RuntimeError, ValueError, AssertionError) as error:
+    except (OSError, RuntimeError, ValueError, AssertionError, SafetensorError) as error:
         raise BackboneError(f"train.pretrained: {name} from {pretrained!r}: {error}") from error
     return body

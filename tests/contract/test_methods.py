@@ -45,7 +45,7 @@ class TestMethod:
         loss.backward()
         optimiser.step()
         assert all(not torch.equal(a, b) for a, b in zip(before, method.parameters(), strict=True))
-        assert numbers["loss"] == pytest.approx(float(loss))
+        assert numbers["loss"] == pytest.approx(loss.item())
 
     def test_the_order_of_images_does_not_matter(self, name, settings):
         given, order = batch(), torch.randperm(12, generator=torch.Generator().manual_seed(2))

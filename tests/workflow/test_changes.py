@@ -7,7 +7,7 @@ import subprocess
 import pytest
 import yaml
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
 
 AFTER_TRAINING = ["predict", "metrics", "report"]
 FROM_RECORDS = ["records", "images", "cohort", "rebalance", "train", *AFTER_TRAINING]

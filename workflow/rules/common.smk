@@ -3,11 +3,13 @@ import os
 import shutil
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
 from cxrfair.errors import CxrfairError
+from cxrfair.files import write_text
 from cxrfair.manifests import refresh
 from cxrfair.provenance import closure
 from cxrfair.scales import resolve
@@ -21,11 +23,37 @@ wildcard_constraints:
     seed="[0-9]+",
 
 
-try:
-    settings = resolve(config)
-except CxrfairError as error:
-    raise WorkflowError(str(error)) from None
+def stage(name, *arguments, capture=False):
+    """Run a stage from the planner itself, before or after the jobs."""
+    command = [sys.executable, "-m", f"cxrfair.stages.{name}", *arguments]
+    done = subprocess.run(
+        command, text=True, stdout=subprocess.PIPE if capture else None
+    )
+    if done.returncode:
+        raise WorkflowError(f"stage {name} refused to go on; the reason is above")
+    return done.stdout
 
+
+def check_settings():
+    """Check all settings together before anything is planned; again only when they changed.
+
+    The check loads every section's reader, torch among them, which takes seconds.
+    """
+    sources = sorted(Path("src").rglob("*.py"))
+    stamps = [f"{path} {path.stat().st_mtime_ns}" for path in sources]
+    key = sha256(
+        "\n".join([json.dumps(config, sort_keys=True), *stamps]).encode()
+    ).hexdigest()
+    checked = Path(".cxrfair/checked")
+    if not checked.is_file() or checked.read_text() != key:
+        stage("check", "--params", json.dumps(config))
+        write_text(checked, key)
+
+
+if workflow.is_main_process:
+    check_settings()
+
+settings = resolve(config)
 SIMULATED_BELOW = "data/phantom"
 MARKER = "PHANTOM.txt"  # lies in every simulated data set, wherever it was moved
 SESSION = "CXRFAIR_TRACKING"
@@ -148,20 +176,8 @@ def per_dataset(pattern):
     return files
 
 
-def stage(name, *arguments, capture=False):
-    """Run a stage from the planner itself, before or after the jobs."""
-    command = [sys.executable, "-m", f"cxrfair.stages.{name}", *arguments]
-    done = subprocess.run(
-        command, text=True, stdout=subprocess.PIPE if capture else None
-    )
-    if done.returncode:
-        raise WorkflowError(f"stage {name} refused to go on; the reason is above")
-    return done.stdout
-
-
 def begin():
-    """Check all settings together and open the tracker, once, before the first job."""
-    stage("check", "--params", json.dumps(config))
+    """Refuse results of unknown origin and open the tracker, once, before the first job."""
     if (
         os.environ.get("CXRFAIR_PLANNER") != "dvc"
     ):  # DVC has compared every file with its lock

@@ -15,7 +15,7 @@ def track(metrics: tuple[Path, ...]) -> None:
     found: dict[Place, dict[str, float]] = {}
     for path in metrics:
         rows = tables.METRICS.read(path)
-        wanted: list[dict[str, Any]] = rows[rows["group"].isin(SHOWN)].to_dict("records")
+        wanted: Any = rows[rows["group"].isin(SHOWN)].to_dict("records")
         for row in wanted:
             place = Place(*(row[key] for key in ("study", "dataset", "variant", "seed")))
             found.setdefault(place, {})[_name(row)] = float(row["value"])

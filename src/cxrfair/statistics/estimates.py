@@ -56,12 +56,25 @@ def estimate(
                 trials[:, i] = compute.whole(matrices)[..., 0]
     for number, cell in enumerate(sample.cells):
         if len(cell.rows) and by_score:
-            target, score = sample.target[cell.rows], judged.score[:, cell.rows]
-            for rows, weight in image_weights(counts, sample.patient[cell.rows]):
-                for model, i in np.ndindex(len(score), len(by_score)):
-                    values = metrics[by_score[i]].compute(target, score[model], weight)
-                    draws[model, by_score[i], number, rows] = values
+            chosen = [metrics[i] for i in by_score]
+            draws[:, by_score, number] = _from_scores(sample, judged, chosen, cell.rows, counts)
     return draws, trials
+
+
+def _from_scores(
+    sample: Sample,
+    judged: Judged,
+    metrics: Sequence[Metric],
+    inside: NDArray[np.intp],
+    counts: NDArray[np.uint16],
+) -> Array:
+    """Compute metrics of scores in one cell: draws (models, metrics, 1 + resamples)."""
+    target, score = sample.target[inside], judged.score[:, inside]
+    draws = np.full((len(score), len(metrics), len(counts)), np.nan)
+    for rows, weight in image_weights(counts, sample.patient[inside]):
+        for model, i in np.ndindex(len(score), len(metrics)):
+            draws[model, i, rows] = metrics[i].compute(target, score[model], weight)
+    return draws
 
 
 def confusion(sample: Sample, judged: Judged, counts: NDArray[np.uint16]) -> Counts:

@@ -1,0 +1,37 @@
+import pytest
+
+from cxrfair import datasets, plugins
+from cxrfair.config import ConfigError, Section
+from cxrfair.plugins import UnknownNameError
+
+
+class Part(Section):
+    size: int
+    share: float
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"size": 1}', "params.yaml part.share: this setting is missing"),
+        ('{"size": 1, "share": 0.5, "sise": 2}', "params.yaml part.sise: no such setting"),
+        ('{"size": "1", "share": 0.5}', r"params.yaml part.size: .* \(got '1'\)"),
+        ('{"size": 1.5, "share": 0.5}', r"params.yaml part.size: .* \(got 1.5\)"),
+        ("{", "part"),
+    ],
+)
+def test_each_wrong_key_is_named(text, message):
+    with pytest.raises(ConfigError, match=message):
+        Part.parse(text, "part")
+
+
+def test_a_section_cannot_be_changed():
+    part = Part.parse('{"size": 1, "share": 1}')
+    with pytest.raises(ValueError, match="frozen"):
+        part.size = 2
+
+
+def test_a_registry_lists_its_public_files_and_refuses_others():
+    assert plugins.names(datasets) == ("mimic_cxr", "mimic_iv", "nih_chestxray14")
+    with pytest.raises(UnknownNameError, match=r"no '_source'; have mimic_cxr"):
+        plugins.find(datasets, "_source")
