@@ -39,6 +39,12 @@ LABELS = Table(  # what the source said of each finding
     allowed={"state": STATES},
 )
 
+ABSENT = Table(  # images a source lists that cannot be used, and why
+    "absent",
+    key=("image_id",),
+    columns={"image_id": "string", "patient_id": "string", "why": "string"},
+)
+
 ANNOTATIONS = Table(  # where the source saw it, in original pixels
     "annotations",
     key=("image_id", "label", "i"),

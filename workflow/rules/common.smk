@@ -7,6 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.settings.types import DeploymentMethod
 
 from cxrfair.errors import CxrfairError
 from cxrfair.files import write_text
@@ -23,15 +24,9 @@ wildcard_constraints:
     seed="[0-9]+",
 
 
-def stage(name, *arguments, capture=False):
-    """Run a stage from the planner itself, before or after the jobs."""
-    command = [sys.executable, "-m", f"cxrfair.stages.{name}", *arguments]
-    done = subprocess.run(
-        command, text=True, stdout=subprocess.PIPE if capture else None
-    )
-    if done.returncode:
-        raise WorkflowError(f"stage {name} refused to go on; the reason is above")
-    return done.stdout
+def command(name, *arguments):
+    """A stage's command line, for stages that the planner itself runs."""
+    return [sys.executable, "-m", f"cxrfair.stages.{name}", *arguments]
 
 
 def check_settings():
@@ -46,11 +41,23 @@ def check_settings():
     ).hexdigest()
     checked = Path(".cxrfair/checked")
     if not checked.is_file() or checked.read_text() != key:
-        stage("check", "--params", json.dumps(config))
+        if subprocess.run(command("check", "--params", json.dumps(config))).returncode:
+            sys.exit(1)  # the check has said why
         write_text(checked, key)
 
 
+def check_conda():
+    """Say in one line that --use-conda needs conda, where Snakemake would say it in twenty."""
+    wanted = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
+    if wanted and shutil.which("conda") is None:
+        sys.exit(
+            "error: --use-conda: no conda on PATH; install Miniforge, or leave --use-conda out "
+            "(`make report` needs Python alone)"
+        )
+
+
 if workflow.is_main_process:
+    check_conda()
     check_settings()
 
 settings = resolve(config)
@@ -182,14 +189,11 @@ def begin():
         os.environ.get("CXRFAIR_PLANNER") != "dvc"
     ):  # DVC has compared every file with its lock
         refuse_unrecorded()
-    session = stage(
-        "open_tracking",
-        "--config",
-        section("tracking"),
-        "--studies",
-        json.dumps(list(STUDIES)),
-        capture=True,
+    studies = json.dumps(list(STUDIES))
+    opening = command(
+        "open_tracking", "--config", section("tracking"), "--studies", studies
     )
+    session = subprocess.run(opening, text=True, stdout=subprocess.PIPE).stdout
     if session:
         os.environ[SESSION] = session
 
@@ -198,7 +202,9 @@ def end():
     """Give the tracker the test metrics of what was trained."""
     if os.environ.get(SESSION):
         found = [f"results/metrics/{study}/metrics.parquet" for study in STUDIES]
-        stage("track", "--metrics", *[path for path in found if Path(path).exists()])
+        subprocess.run(
+            command("track", "--metrics", *[p for p in found if Path(p).exists()])
+        )
 
 
 def refuse_unrecorded():
@@ -234,4 +240,4 @@ if workflow.is_main_process:
     try:
         refresh_manifests()
     except CxrfairError as error:
-        raise WorkflowError(str(error)) from None
+        sys.exit(f"error: {error}")

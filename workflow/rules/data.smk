@@ -32,6 +32,7 @@ rule ingest:
         records="data/interim/{dataset}/records.parquet",
         labels="data/interim/{dataset}/labels.parquet",
         annotations="data/interim/{dataset}/annotations.parquet",
+        absent="data/interim/{dataset}/absent.parquet",
         flow="data/interim/{dataset}/ingest_flow.parquet",
     log:
         "logs/ingest/{dataset}.log",
@@ -44,7 +45,8 @@ rule ingest:
     shell:
         "python -m cxrfair.stages.ingest --dataset {wildcards.dataset} --root {params.root:q}"
         " --records {output.records} --labels {output.labels}"
-        " --annotations {output.annotations} --flow {output.flow} 2> {log}"
+        " --annotations {output.annotations} --absent {output.absent}"
+        " --flow {output.flow} 2> {log}"
 
 
 rule encounters:
@@ -93,6 +95,7 @@ rule link:
 rule images:
     input:
         records=rules.ingest.output.records,
+        absent=rules.ingest.output.absent,
         images=lambda wildcards: manifest(wildcards.dataset, "images"),
         code=code("images"),
     output:
@@ -112,7 +115,8 @@ rule images:
     message:
         "decode the images of {wildcards.dataset}"
     shell:
-        "python -m cxrfair.stages.images --records {input.records} --root {params.root:q}"
+        "python -m cxrfair.stages.images --records {input.records} --absent {input.absent}"
+        " --root {params.root:q}"
         " --config {params.config:q} --workers {threads} --pixels {output.pixels}"
         " --index {output.index} --quarantine {output.quarantine}"
         " --refused .cxrfair/quarantine/{wildcards.dataset}.csv 2> {log}"

@@ -13,6 +13,7 @@ from cxrfair.stages._cli import call
 def images(
     *,
     records: Path,
+    absent: Path,
     root: Path,
     config: ImageConfig,
     workers: int,
@@ -21,13 +22,19 @@ def images(
     quarantine: Path,
     refused: Path,
 ) -> None:
-    """Decode every image once; list the unreadable ones, and stop if they are too many."""
+    """Decode every image once; list those that cannot be used, and stop if too many are damaged.
+
+    Images without a file are listed too, but do not count towards the limit: part of a data set is
+    a usual thing to have on a disk.
+    """
     found = build(tables.RECORDS.read(records), root, config, pixels, workers)
     refuse_if_too_many(found, config, refused)
     tables.STORE_INDEX.write(found, index)
-    bad: pd.DataFrame = found.loc[found["quarantine"].notna(), ["image_id", "quarantine"]]
+    damaged = found.loc[found["quarantine"].notna(), ["image_id", "quarantine"]]
+    without = tables.ABSENT.read(absent).rename(columns={"why": "quarantine"})
+    listed = pd.concat([damaged, without[["image_id", "quarantine"]]]).sort_values("image_id")
     with whole(quarantine) as part:
-        bad.to_csv(part, index=False, lineterminator="\n")
+        listed.to_csv(part, index=False, lineterminator="\n")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,14 @@ from cxrfair.stages._cli import call
 
 
 def ingest(
-    dataset: str, root: Path, records: Path, labels: Path, annotations: Path, flow: Path
+    *,
+    dataset: str,
+    root: Path,
+    records: Path,
+    labels: Path,
+    annotations: Path,
+    absent: Path,
+    flow: Path,
 ) -> None:
     """Read a data set and write what its files say."""
     source = datasets.get(dataset).read(root)
@@ -22,6 +29,7 @@ def ingest(
     tables.RECORDS.write(source.records, records)
     tables.LABELS.write(source.labels, labels)
     tables.ANNOTATIONS.write(source.annotations, annotations)
+    tables.ABSENT.write(source.absent, absent)
     tables.FLOW.write(flows.ingested(source.records, source.absent), flow)
 
 
