@@ -6,7 +6,9 @@ min_version("9.18")
 configfile: "params.yaml"
 
 
+include: "workflow/rules/checks.smk"
 include: "workflow/rules/common.smk"
+include: "workflow/rules/planner.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/models.smk"
 include: "workflow/rules/audit.smk"

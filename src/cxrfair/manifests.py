@@ -32,8 +32,12 @@ def refresh(dataset: str, root: Path, manifests: Mapping[str, Path], memory: Pat
     Raises
     ------
     CxrfairError
-        If `root` is not a folder or holds none of the data set's tables.
+        If `root` is not a folder or holds none of the data set's tables. A folder that is not here,
+        but whose manifests are (after `dvc pull`), is taken as it was.
     """
+    if not root.exists() and all(path.is_file() for path in manifests.values()):
+        say(f"data.{dataset}.root: not on this machine; what was made from it is taken as it is")
+        return
     if not root.is_dir():
         raise CxrfairError(f"data.{dataset}.root: no folder {str(root)!r}; see docs/data.md")
     reader = datasets.get(dataset)

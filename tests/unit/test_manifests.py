@@ -65,8 +65,15 @@ def test_files_no_adapter_reads_do_not_count(place):
     assert refresh(place) == before
 
 
+def test_results_of_data_that_stay_elsewhere_can_be_used(place, capsys):
+    listed = refresh(place)
+    place[0].rename(place[0].with_name("gone"))
+    assert refresh(place) == listed
+    assert "not on this machine" in capsys.readouterr().err
+
+
 def test_a_wrong_folder_is_named_with_what_was_looked_for(place, tmp_path):
-    with pytest.raises(CxrfairError, match=r"data.nih_chestxray14.root: no folder"):
+    with pytest.raises(CxrfairError, match="data.nih_chestxray14.root: no folder"):
         refresh((tmp_path / "gone", *place[1:]))
     (tmp_path / "empty").mkdir()
     with pytest.raises(CxrfairError, match=r"holds none of its tables; looked for .*Data_Entry"):

@@ -3,9 +3,7 @@ rule audit:
         predictions=models(rules.predict.output.predictions),
         thresholds=models(rules.threshold.output.thresholds),
         cohorts=per_dataset(rules.cohort.output.cohort),
-        code=code(
-            "audit", *[f"metrics.{name}" for name in settings["audit"]["metrics"]]
-        ),
+        code=code("audit", *[f"metrics.{name}" for name in settings["audit"]["metrics"]]),
     output:
         metrics="results/metrics/{study}/metrics.parquet",
         summary="results/metrics/{study}/summary.parquet",

@@ -1,17 +1,8 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
-from hashlib import sha256
 from pathlib import Path
 
-from snakemake.exceptions import WorkflowError
-from snakemake.settings.types import DeploymentMethod
-
-from cxrfair.errors import CxrfairError
-from cxrfair.files import write_text
-from cxrfair.manifests import refresh
 from cxrfair.provenance import closure
 from cxrfair.scales import resolve
 
@@ -23,42 +14,6 @@ wildcard_constraints:
     strategy="[a-z][a-z0-9_]*",
     seed="[0-9]+",
 
-
-def command(name, *arguments):
-    """A stage's command line, for stages that the planner itself runs."""
-    return [sys.executable, "-m", f"cxrfair.stages.{name}", *arguments]
-
-
-def check_settings():
-    """Check all settings together before anything is planned; again only when they changed.
-
-    The check loads every section's reader, torch among them, which takes seconds.
-    """
-    sources = sorted(Path("src").rglob("*.py"))
-    stamps = [f"{path} {path.stat().st_mtime_ns}" for path in sources]
-    key = sha256(
-        "\n".join([json.dumps(config, sort_keys=True), *stamps]).encode()
-    ).hexdigest()
-    checked = Path(".cxrfair/checked")
-    if not checked.is_file() or checked.read_text() != key:
-        if subprocess.run(command("check", "--params", json.dumps(config))).returncode:
-            sys.exit(1)  # the check has said why
-        write_text(checked, key)
-
-
-def check_conda():
-    """Say in one line that --use-conda needs conda, where Snakemake would say it in twenty."""
-    wanted = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
-    if wanted and shutil.which("conda") is None:
-        sys.exit(
-            "error: --use-conda: no conda on PATH; install Miniforge, or leave --use-conda out "
-            "(`make report` needs Python alone)"
-        )
-
-
-if workflow.is_main_process:
-    check_conda()
-    check_settings()
 
 settings = resolve(config)
 SIMULATED_BELOW = "data/phantom"
@@ -86,17 +41,6 @@ def manifest(dataset, kind):
 
 def memory(dataset):
     return f".cxrfair/manifests/{dataset}.json"
-
-
-def refresh_manifests():
-    """Notice changed raw data before planning; a simulated set that is yet to be made has none."""
-    for dataset, source in DATA.items():
-        if dataset not in USED or (
-            simulated(dataset) and not Path(manifest(dataset, "tables")).exists()
-        ):
-            continue
-        paths = {kind: Path(manifest(dataset, kind)) for kind in ("tables", "images")}
-        refresh(dataset, Path(source["root"]), paths, Path(memory(dataset)))
 
 
 def linked_to(dataset):
@@ -132,34 +76,22 @@ def code(stage, *plugins):
     """
 
     def files(wildcards):
-        named = [
-            p(wildcards) if callable(p) else p.format(**wildcards) for p in plugins
-        ]
+        named = [p(wildcards) if callable(p) else p.format(**wildcards) for p in plugins]
         modules = [f"stages.{stage}", *named]
-        return sorted(
-            {os.path.relpath(p) for m in modules for p in closure(f"cxrfair.{m}")}
-        )
+        return sorted({os.path.relpath(p) for m in modules for p in closure(f"cxrfair.{m}")})
 
     return files
 
 
 def plugged_in(*rooms):
     """All files of registries, for a stage that uses every one of them."""
-    files = (
-        (room, Path("src/cxrfair", *room.split(".")).glob("[a-z]*.py"))
-        for room in rooms
-    )
+    files = ((room, Path("src/cxrfair", *room.split(".")).glob("[a-z]*.py")) for room in rooms)
     return sorted(f"{room}.{path.stem}" for room, paths in files for path in paths)
 
 
 def model_keys(study):
     """Data set, variant and seed of every model of a study."""
-    return [
-        (d, v, s)
-        for d in study["datasets"]
-        for v in study["variants"]
-        for s in study["seeds"]
-    ]
+    return [(d, v, s) for d in study["datasets"] for v in study["variants"] for s in study["seeds"]]
 
 
 def models(pattern):
@@ -168,9 +100,7 @@ def models(pattern):
     def files(wildcards):
         keys = model_keys(study_of(wildcards))
         name = wildcards.study
-        return [
-            pattern.format(study=name, dataset=d, variant=v, seed=s) for d, v, s in keys
-        ]
+        return [pattern.format(study=name, dataset=d, variant=v, seed=s) for d, v, s in keys]
 
     return files
 
@@ -183,61 +113,103 @@ def per_dataset(pattern):
     return files
 
 
-def begin():
-    """Refuse results of unknown origin and open the tracker, once, before the first job."""
-    if (
-        os.environ.get("CXRFAIR_PLANNER") != "dvc"
-    ):  # DVC has compared every file with its lock
-        refuse_unrecorded()
-    studies = json.dumps(list(STUDIES))
-    opening = command(
-        "open_tracking", "--config", section("tracking"), "--studies", studies
-    )
-    session = subprocess.run(opening, text=True, stdout=subprocess.PIPE).stdout
-    if session:
-        os.environ[SESSION] = session
-
-
-def end():
-    """Give the tracker the test metrics of what was trained."""
-    if os.environ.get(SESSION):
-        found = [f"results/metrics/{study}/metrics.parquet" for study in STUDIES]
-        subprocess.run(
-            command("track", "--metrics", *[p for p in found if Path(p).exists()])
-        )
-
-
-def refuse_unrecorded():
-    """Stop when results lie there that Snakemake did not make or was not told of.
-
-    After `git clone` and `dvc pull` their dates say nothing, and changed settings can't be seen.
-    """
-    jobs = workflow.dag.jobs
-    going = set(workflow.dag.needrun_jobs())
-    strays = [
-        str(file)
-        for job in jobs
-        if job not in going
-        for file in job.output
-        if os.path.exists(file) and workflow.persistence.metadata(file) is None
-    ]
-    if strays:
-        raise WorkflowError(
-            f"{len(strays)} results have no record of how they were made, e.g. {strays[0]}; "
-            "after `dvc pull` or `dvc checkout` run `make sync`, or delete them"
-        )
-
-
 USED = used()
-SIMULATED = sorted(
-    dataset for dataset in USED if dataset in DATA and simulated(dataset)
-)
-STAMPED = sorted(
-    d for d in USED if d in SIMULATED or Path(DATA[d]["root"], MARKER).is_file()
-)
+SIMULATED = sorted(dataset for dataset in USED if dataset in DATA and simulated(dataset))
+STAMPED = sorted(d for d in USED if d in SIMULATED or Path(DATA[d]["root"], MARKER).is_file())
 
-if workflow.is_main_process:
-    try:
-        refresh_manifests()
-    except CxrfairError as error:
-        sys.exit(f"error: {error}")
+
+def demographics(wildcards):
+    """The image table with demographics: linked to a hospital's tables where there are some."""
+    name = "linked" if linked_to(wildcards.dataset) else "records"
+    return f"data/interim/{wildcards.dataset}/{name}.parquet"
+
+
+def earlier_flows(wildcards):
+    steps = ["ingest", "link"] if linked_to(wildcards.dataset) else ["ingest"]
+    return [f"data/interim/{wildcards.dataset}/{step}_flow.parquet" for step in steps]
+
+
+def training_list(wildcards):
+    return rules.rebalance.output.listed.format(
+        strategy=variant_of(wildcards)["rebalance"], **wildcards
+    )
+
+
+def method_code(wildcards):
+    return f"methods.{variant_of(wildcards)['method']}"
+
+
+def training_spec(wildcards):
+    """Everything that decides a training beside its data, as one line of JSON."""
+    variant = variant_of(wildcards)
+    spec = {
+        "method": variant["method"],
+        "hyper": settings["methods"][variant["method"]],
+        "groups": variant.get("groups", []),
+        "labels": study_of(wildcards)["labels"],
+        "seed": int(wildcards.seed),
+        "train": settings["train"],
+    }
+    return json.dumps(spec, sort_keys=True)
+
+
+def study_files(name):
+    """What the report reads of one study, models in the order data set, variant, seed."""
+    of = {"study": name}
+    keys = model_keys(STUDIES[name])
+    datasets = STUDIES[name]["datasets"]
+
+    def each_dataset(pattern):
+        return [pattern.format(dataset=d, **of) for d in datasets]
+
+    def each_model(pattern):
+        return [pattern.format(dataset=d, variant=v, seed=s, **of) for d, v, s in keys]
+
+    return {
+        "metrics": rules.audit.output.metrics.format(**of),
+        "summary": rules.audit.output.summary.format(**of),
+        "flows": each_dataset(rules.cohort.output.flow),
+        "cohorts": each_dataset(rules.cohort.output.cohort),
+        "targets": each_dataset(rules.cohort.output.targets),
+        "splits": each_dataset(rules.split.output.splits),
+        "thresholds": each_model(rules.threshold.output.thresholds),
+        "cards": each_model(rules.train.output.card),
+        "made_with": each_model(rules.train.output.made_with),
+    }
+
+
+def flat(value):
+    """All paths in nested lists and dicts."""
+    if isinstance(value, str):
+        return [value]
+    parts = value.values() if isinstance(value, dict) else value
+    return [path for part in parts for path in flat(part)]
+
+
+def report_facts():
+    """What the report says of how results were made, beside what the tables hold."""
+    return json.dumps(
+        {
+            "scale": settings["scale"],
+            "simulated": STAMPED,
+            "resamples": settings["audit"]["resamples"],
+            "confidence": settings["audit"]["confidence"],
+            "min_group_size": settings["audit"]["min_group_size"],
+            **{key: settings["train"][key] for key in ("epochs", "batch_size", "learning_rate")},
+        },
+        sort_keys=True,
+    )
+
+
+def everything(pattern, only=None):
+    """All paths of a pattern over the studies' data sets, variants and seeds."""
+    return sorted(
+        {
+            pattern.format(study=name, dataset=d, variant=v, seed=s, strategy=variant["rebalance"])
+            for name, study in STUDIES.items()
+            for d in study["datasets"]
+            if only is None or d in only
+            for v, variant in study["variants"].items()
+            for s in study["seeds"]
+        }
+    )

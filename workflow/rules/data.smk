@@ -122,17 +122,6 @@ rule images:
         " --refused .cxrfair/quarantine/{wildcards.dataset}.csv 2> {log}"
 
 
-def demographics(wildcards):
-    """The image table with demographics: linked to a hospital's tables where there are some."""
-    name = "linked" if linked_to(wildcards.dataset) else "records"
-    return f"data/interim/{wildcards.dataset}/{name}.parquet"
-
-
-def earlier_flows(wildcards):
-    steps = ["ingest", "link"] if linked_to(wildcards.dataset) else ["ingest"]
-    return [f"data/interim/{wildcards.dataset}/{step}_flow.parquet" for step in steps]
-
-
 rule cohort:
     input:
         records=demographics,

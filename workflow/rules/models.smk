@@ -1,27 +1,3 @@
-def training_list(wildcards):
-    return rules.rebalance.output.listed.format(
-        strategy=variant_of(wildcards)["rebalance"], **wildcards
-    )
-
-
-def method_code(wildcards):
-    return f"methods.{variant_of(wildcards)['method']}"
-
-
-def training_spec(wildcards):
-    """Everything that decides a training beside its data, as one line of JSON."""
-    variant = variant_of(wildcards)
-    spec = {
-        "method": variant["method"],
-        "hyper": settings["methods"][variant["method"]],
-        "groups": variant.get("groups", []),
-        "labels": study_of(wildcards)["labels"],
-        "seed": int(wildcards.seed),
-        "train": settings["train"],
-    }
-    return json.dumps(spec, sort_keys=True)
-
-
 rule train:
     input:
         listed=training_list,

@@ -1,22 +1,6 @@
 # One target per stage of dvc.yaml: all that the stage's rules make, for the studies of params.yaml.
 
 
-def everything(pattern, only=None):
-    """All paths of a pattern over the studies' data sets, variants and seeds."""
-    return sorted(
-        {
-            pattern.format(
-                study=name, dataset=d, variant=v, seed=s, strategy=variant["rebalance"]
-            )
-            for name, study in STUDIES.items()
-            for d in study["datasets"]
-            if only is None or d in only
-            for v, variant in study["variants"].items()
-            for s in study["seeds"]
-        }
-    )
-
-
 LINKED = {dataset for dataset in USED if linked_to(dataset)}
 
 
