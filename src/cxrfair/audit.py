@@ -152,7 +152,7 @@ def _align(study: Study, models: Mapping[Model, Evidence], cohort: pd.DataFrame)
     rows = cohort.set_index("image_id").reindex(target.index)
     lost = rows.index[rows["patient_id"].isna()]
     if len(lost):
-        raise AuditError(f"{first}: image {lost[0]} is not in the cohort ({len(lost)} images)")
+        raise AuditError(f"{first}: {len(lost)} test images are not in the cohort; allowed: none")
     thresholds = [_thresholds(key, evidence, study) for key, evidence in models.items()]
     return TestSet(
         cells=cells.make(rows, study.attributes),

@@ -90,10 +90,8 @@ def check_no_leak(splits: pd.DataFrame, cohort: pd.DataFrame) -> None:
     folds = rows.groupby("patient_id")["fold"].unique()
     leaks = folds[folds.map(len) > 1]
     if len(leaks):
-        patient, where = leaks.index[0], ", ".join(sorted(leaks.iloc[0]))
-        raise SplitError(
-            f"splits: patient {patient!r} is in {where}; allowed: one fold ({len(leaks)} patients)"
-        )
+        where = ", ".join(sorted(leaks.iloc[0]))
+        raise SplitError(f"splits: {len(leaks)} patients are in two folds ({where}); allowed: one")
 
 
 def _cells(cohort: pd.DataFrame, targets: pd.DataFrame, stratify: tuple[str, ...]) -> pd.Series:
@@ -157,8 +155,7 @@ def _official(cohort: pd.DataFrame, patients: pd.DataFrame, validation: float) -
         )
     if (leaks := official.index[official["nunique"] > 1]).size:
         raise SplitError(
-            f"records.official_fold: patient {leaks[0]!r} is in two official folds; "
-            f"allowed: one ({len(leaks)} patients)"
+            f"records.official_fold: {len(leaks)} patients are in two official folds; allowed: one"
         )
     fold = official["first"].reindex(patients.index).astype("str")
     open_ = patients[fold == "train_validation"]

@@ -48,8 +48,7 @@ def fit(validation: pd.DataFrame, config: ThresholdConfig) -> pd.DataFrame:
     if len(others):
         first = others.iloc[0]
         raise ThresholdError(
-            f"thresholds.fold: {first['fold']!r} of image {first['image_id']}; "
-            f"allowed: {FOLD} ({len(others)} rows)"
+            f"thresholds.fold: {first['fold']!r}; allowed: {FOLD} ({len(others)} rows)"
         )
     rows = [_fit_label(str(label), of, config) for label, of in validation.groupby("label")]
     return pd.DataFrame(rows, columns=list(_COLUMNS)).astype(_COLUMNS)

@@ -70,7 +70,7 @@ def test_no_threshold_has_a_better_youden_index(seed):
 @pytest.mark.parametrize("fold", ["train", "test"])
 def test_rows_of_another_fold_are_refused(rule, fold):
     rows = pd.concat([_rows([1, 0], [0.9, 0.1]), _rows([1], [0.2], fold=fold)], ignore_index=True)
-    with pytest.raises(ThresholdError, match=rf"'{fold}' of image i0; allowed: validation \(1 row"):
+    with pytest.raises(ThresholdError, match=rf"'{fold}'; allowed: validation \(1 row"):
         fit(rows, ThresholdConfig(rule=rule, fixed=0.5))
 
 

@@ -92,8 +92,7 @@ def _all_in_store(rows: pd.DataFrame) -> None:
     lost = rows.loc[rows["_merge"] == "left_only", "image_id"]
     if len(lost):
         raise CohortError(
-            f"store_index: no row for image {lost.iloc[0]!r}; "
-            f"every record needs one ({len(lost)} of {len(rows)} have none)"
+            f"store_index: {len(lost)} of {len(rows)} records have no row; each needs one"
         )
 
 
