@@ -96,6 +96,13 @@ def shown_lint(workplace, command):
         assert tool in done
 
 
+def shown_sync(workplace, command):
+    """Show it: test_changes.py runs it, after `dvc pull` and after `dvc checkout`."""
+    done = bash(workplace, command.replace("make", "make -n")).stdout
+    assert "dvc status" in done
+    assert "--touch" in done
+
+
 def refused_without_conda(workplace, command):
     folders = [str(Path(sys.executable).parent), *os.environ["PATH"].split(os.pathsep)]
     path = os.pathsep.join(folder for folder in folders if not Path(folder, "conda").exists())
@@ -135,6 +142,7 @@ def extra_exists(_, command):
 INSTEAD = {
     (None, "make test"): shown,
     (None, "make lint"): shown_lint,
+    (None, "make sync"): shown_sync,
     ("conda", "snakemake"): refused_without_conda,
     ("conda", "make conda"): refused_without_conda,
     ("conda", "conda"): environment_is_there,
@@ -282,6 +290,7 @@ def test_the_examples_keep_the_contracts(extended):
     done = extended.run(
         *("python", "-m", "pytest", "tests/contract", "-q", "-rA", "-p", "no:cacheprovider"),
         *("-k", " or ".join(names)),
+        OMP_NUM_THREADS="1",
     )
     for name in names:
         assert re.search(rf"^PASSED .*{name}", done.stdout, re.M), name
@@ -291,6 +300,7 @@ def test_the_examples_keep_the_house_s_style(extended):
     paths = [str(path) for path in ADDED]
     extended.run("ruff", "format", "--check", *paths)
     extended.run("ruff", "check", *paths)
+    extended.run("lint-imports")
 
 
 def test_the_example_of_a_study_is_planned_with_the_others(extended):

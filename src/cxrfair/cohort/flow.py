@@ -49,7 +49,7 @@ class Flow:
 def tally(reasons: pd.Series) -> str | None:
     """Count reasons in words, the commonest first: `LATERAL 12, none 3`."""
     counts = reasons.fillna("none").value_counts().sort_index().sort_values(ascending=False)
-    return ", ".join(f"{reason} {n}" for reason, n in _pairs(counts)) or None
+    return ", ".join(f"{reason} {n:,}" for reason, n in _pairs(counts)) or None
 
 
 def ingested(records: pd.DataFrame, absent: pd.DataFrame) -> pd.DataFrame:
