@@ -1,5 +1,6 @@
 """What a public report hides: small cells, and whatever would give them away by subtraction."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import product
@@ -87,7 +88,8 @@ def close(
 def join_small_steps(flow: pd.DataFrame, smallest: int) -> pd.DataFrame:
     """Join each step that loses few images or patients with the next one (the last: before it).
 
-    The numbers between two joined steps are gone, so that the loss can't be worked out.
+    The numbers between two joined steps are gone, so that the loss can't be worked out; reasons keep
+    their words and lose their counts, which are of cells of any size.
     """
     rows = flow.sort_values("position", ignore_index=True)
     images, patients = rows["images_out"].to_numpy(), rows["patients_out"].to_numpy()
@@ -107,9 +109,14 @@ def join_small_steps(flow: pd.DataFrame, smallest: int) -> pd.DataFrame:
         images_out=("images_out", "last"),
         images_lost=("images_lost", "sum"),
         patients_out=("patients_out", "last"),
-        why=("why", lambda reasons: "; ".join(reasons.dropna()) or None),
+        why=("why", lambda reasons: _uncounted("; ".join(reasons.dropna())) or None),
     )
     return joined.reset_index(drop=True)
+
+
+def _uncounted(reasons: str) -> str:
+    """Take the counts out of reasons: `LATERAL 12, none 3` is LATERAL, none."""
+    return re.sub(r" \d[\d,]*(?=[,;]|$)", "", reasons)
 
 
 def _profiles(rows: pd.DataFrame, columns: list[str]) -> dict[Group, Profile]:

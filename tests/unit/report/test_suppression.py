@@ -149,3 +149,16 @@ def test_no_step_loses_few(lost, steps):
     assert joined["images_lost"].sum() == sum(lost)
     if sum(lost) >= SMALLEST:
         assert (joined["images_lost"] >= SMALLEST).all()
+
+
+def test_reasons_keep_their_words_and_lose_their_counts():
+    whys = [
+        "LATERAL 1,218, none 3",
+        "truncated or damaged 1",
+        "conflicting races (latest): patients 2",
+    ]
+    flow = pd.DataFrame({"position": range(3), "step": ["a", "b", "c"], "why": whys})
+    flow = flow.assign(images_in=900, images_out=800, images_lost=100, patients_out=[600, 500, 400])
+    joined = join_small_steps(flow, SMALLEST)
+    said = ["LATERAL, none", "truncated or damaged", "conflicting races (latest): patients"]
+    assert joined["why"].tolist() == said
