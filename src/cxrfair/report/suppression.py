@@ -88,8 +88,8 @@ def close(
 def join_small_steps(flow: pd.DataFrame, smallest: int) -> pd.DataFrame:
     """Join each step that loses few images or patients with the next one (the last: before it).
 
-    The numbers between two joined steps are gone, so that the loss can't be worked out; reasons keep
-    their words and lose their counts, which are of cells of any size.
+    The numbers between two joined steps are gone, so that the loss can't be worked out; reasons
+    keep their words and lose their counts, which are of cells of any size.
     """
     rows = flow.sort_values("position", ignore_index=True)
     images, patients = rows["images_out"].to_numpy(), rows["patients_out"].to_numpy()
