@@ -54,7 +54,8 @@ def load(
         return Progress()
     with safe_open(path, "pt", device=str(device)) as file:
         meta = json.loads(file.metadata()["cxrfair"])
-        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
+        keys = file.keys()
+        tensors = {key: file.get_tensor(key) for key in keys}
     module.load_state_dict(_under("module", tensors))
     moments: dict[int, dict[str, Tensor]] = {}
     for key, value in _under("optimiser", tensors).items():
