@@ -1,4 +1,5 @@
 import os
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
@@ -23,3 +24,12 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def repo() -> Path:
     return REPO
+
+
+@pytest.fixture(scope="session")
+def made():
+    """The made-up study of `made_study.py`: results without a run."""
+    spec = spec_from_file_location("made_study", REPO / "tests" / "made_study.py")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -1,8 +1,5 @@
 """Promises every table and every figure keeps, in private and in public reports."""
 
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
-
 import matplotlib as mpl
 import pandas as pd
 import pytest
@@ -13,15 +10,6 @@ from cxrfair.report._stamp import WORD, stamp
 from cxrfair.report.figures._style import RC, dataset_of
 from cxrfair.report.site import SECTIONS
 from cxrfair.report.suppression import suppress
-
-
-@pytest.fixture(scope="module")
-def made():
-    source = Path(__file__).parents[1] / "made_study.py"
-    spec = spec_from_file_location("made_study", source)
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")

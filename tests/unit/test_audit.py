@@ -1,6 +1,4 @@
 import json
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,15 +8,6 @@ from sklearn.metrics import roc_auc_score
 from cxrfair.audit import AuditConfig, AuditError, Evidence, Model, audit, headline, points
 from cxrfair.config import ConfigError
 from cxrfair.tables import METRICS, SUMMARY
-
-
-@pytest.fixture(scope="module")
-def made():
-    source = Path(__file__).parents[1] / "made_study.py"
-    spec = spec_from_file_location("made_study", source)
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")
