@@ -46,11 +46,6 @@ class Study(Section):
                 raise ValueError(f"{field} holds an entry twice: {list(values)}")
         return self
 
-    @property
-    def single_attributes(self) -> tuple[str, ...]:
-        """Return every attribute a group set is made of, once."""
-        return single(self.attributes)
-
 
 def single(attributes: Iterable[str]) -> tuple[str, ...]:
     """Return the attributes that intersections like `sex x age` are made of, each once."""

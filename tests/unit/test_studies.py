@@ -12,7 +12,7 @@ STUDY = {
 
 
 def test_intersections_are_made_of_single_attributes():
-    assert Study.parse(json.dumps(STUDY)).single_attributes == ("sex", "age")
+    assert single(Study.parse(json.dumps(STUDY)).attributes) == ("sex", "age")
     assert single(["race x sex", "age", "sex"]) == ("race", "sex", "age")
 
 

@@ -45,11 +45,6 @@ def _read(kind: Any, value: Any, name: str) -> Any:
     return kind(value)
 
 
-def read_json(path: Path) -> Any:
-    """Read a small JSON file."""
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
 def as_json(value: Any) -> str:
     """Write a value as JSON, the same text every time."""
     return json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n"
