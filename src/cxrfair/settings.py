@@ -24,10 +24,11 @@ from cxrfair.training.loop import TrainConfig
 
 
 class Source(Section):
-    """One entry of `data`: where a data set lies, and the hospital tables it is linked to."""
+    """One entry of `data`: where a data set lies, what it is linked to, and how it is read."""
 
     root: str
-    link: str | None = None
+    link: tuple[str, ...] = ()
+    options: dict[str, Any] = {}
 
     @field_validator("root")
     @classmethod

@@ -1,6 +1,7 @@
 """What a table on disk is: one schema, checked on every write and every read."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -24,42 +25,40 @@ class Table:
     """A Parquet file with fixed columns, a unique key and closed vocabularies.
 
     `columns` maps names to Arrow types (a trailing `?` marks a column that may be empty); `allowed`
-    lists the words a column may hold. Rows are sorted by `key`, so equal content is equal bytes.
+    lists the words a column may hold. `extra` is a pattern and a type: further columns whose names
+    match it are allowed, after the fixed ones and in order of name. Rows are sorted by `key`, so
+    equal content is equal bytes.
     """
 
     name: str
     key: tuple[str, ...]
     columns: Mapping[str, str]
     allowed: Mapping[str, tuple[object, ...]] = field(default_factory=dict)
+    extra: tuple[str, str] | None = None
 
     @cached_property
     def schema(self) -> pa.Schema:
-        """Return the Arrow schema of the file."""
-        return pa.schema(
-            pa.field(
-                name,
-                _TYPES.get(kind.rstrip("?")) or pa.type_for_alias(kind.rstrip("?")),
-                nullable=kind.endswith("?"),
-            )
-            for name, kind in self.columns.items()
-        )
+        """Return the Arrow schema of the fixed columns."""
+        return _schema(self.columns)
 
-    @cached_property
-    def checks(self) -> pandera.DataFrameSchema:
-        """Return what is checked beyond the types: emptiness, vocabularies and the key."""
+    def kinds(self, names: Iterable[str]) -> dict[str, str]:
+        """Return the type of each column of a frame with these columns, in the file's order."""
+        pattern, kind = self.extra or (r"(?!)", "")
+        more = sorted(n for n in names if n not in self.columns and re.fullmatch(pattern, n))
+        return {**self.columns, **dict.fromkeys(more, kind)}
+
+    def check(self, frame: pd.DataFrame) -> None:
+        """Raise TableError naming every broken promise (column, row, value, what is allowed)."""
         columns = {
             name: pandera.Column(
                 nullable=kind.endswith("?"),
                 checks=pandera.Check.isin(self.allowed[name]) if name in self.allowed else None,
             )
-            for name, kind in self.columns.items()
+            for name, kind in self.kinds(frame.columns).items()
         }
-        return pandera.DataFrameSchema(columns, strict=True, unique=list(self.key))
-
-    def check(self, frame: pd.DataFrame) -> None:
-        """Raise TableError naming every broken promise (column, row, value, what is allowed)."""
+        checks = pandera.DataFrameSchema(columns, strict=True, unique=list(self.key))
         try:
-            self.checks.validate(frame.reset_index(drop=True), lazy=True)
+            checks.validate(frame.reset_index(drop=True), lazy=True)
         except SchemaErrors as errors:
             raise TableError(self._explain(errors)) from None
 
@@ -72,9 +71,10 @@ class Table:
             If the frame breaks a promise or a value does not fit its column's type.
         """
         self.check(frame)
-        ordered = frame[self.schema.names].sort_values(list(self.key), ignore_index=True)
+        schema = _schema(self.kinds(frame.columns))
+        ordered = frame[schema.names].sort_values(list(self.key), ignore_index=True)
         try:
-            table = pa.Table.from_pandas(ordered, self.schema, preserve_index=False)
+            table = pa.Table.from_pandas(ordered, schema, preserve_index=False)
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
             raise TableError(f"{self.name}: {error}") from None
         with whole(path) as part:
@@ -107,3 +107,15 @@ class Table:
 
 
 _TYPES = {"time": pa.timestamp("s")}
+
+
+def _schema(columns: Mapping[str, str]) -> pa.Schema:
+    """Turn names and types into an Arrow schema."""
+    return pa.schema(
+        pa.field(
+            name,
+            _TYPES.get(kind.rstrip("?")) or pa.type_for_alias(kind.rstrip("?")),
+            nullable=kind.endswith("?"),
+        )
+        for name, kind in columns.items()
+    )

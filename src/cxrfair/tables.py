@@ -30,6 +30,7 @@ RECORDS = Table(  # one row an image, as its source describes it
         "link_distance_days": "float32?",
     },
     allowed={"sex": SEXES, "official_fold": OFFICIAL_FOLDS},
+    extra=("sdoh_[a-z][a-z0-9_]*", "float64?"),  # one a setting of `sdoh` (cohort.sdoh)
 )
 
 LABELS = Table(  # what the source said of each finding
@@ -53,7 +54,8 @@ ANNOTATIONS = Table(  # where the source saw it, in original pixels
         "label": "string",
         "i": "int32",
         "kind": "string",
-        "geometry": "string",  # JSON; box: [x, y, width, height]
+        "geometry": "string",  # JSON; box: [x, y, width, height]; circle: [x, y, radius];
+        # polygon: [[x, y], ...]; rle: {"size": [height, width], "counts": COCO compressed}
         "source": "string",
     },
     allowed={"kind": ("box", "polygon", "rle", "circle")},
@@ -86,6 +88,19 @@ STAYS = Table(  # admissions and emergency stays
     allowed={"kind": ("admission", "emergency")},
 )
 
+RESIDENCES = Table(  # where people live, from a source that links them to places
+    "residences",
+    key=("patient_id",),
+    columns={"patient_id": "string", "county_fips": "string?", "tract_fips": "string?"},
+)
+
+SURROUNDINGS = Table(  # what is known of places
+    "surroundings",
+    key=("level", "fips", "variable"),
+    columns={"level": "string", "fips": "string", "variable": "string", "value": "float64?"},
+    allowed={"level": ("county", "tract")},
+)
+
 FLOW = Table(  # rows in, out and lost at each step, and why
     "flow",
     key=("position",),
@@ -100,28 +115,39 @@ FLOW = Table(  # rows in, out and lost at each step, and why
     },
 )
 
-COHORT = Table(  # the images a study uses, with attributes by this project's policy
-    "cohort",
+_COHORT = {
+    "image_id": "string",
+    "patient_id": "string",
+    "study_id": "string",
+    "view": "string?",
+    "official_fold": "string?",
+    "age_years": "float32?",
+    "sex": "string",
+    "age": "string",
+    "race": "string",
+    "insurance": "string",
+    "link_rung": "string?",
+}
+
+CHOSEN = Table(  # the images a study uses, before its folds are known
+    "chosen",
     key=("image_id",),
-    columns={
-        "image_id": "string",
-        "patient_id": "string",
-        "study_id": "string",
-        "view": "string?",
-        "official_fold": "string?",
-        "age_years": "float32?",
-        "sex": "string",
-        "age": "string",
-        "race": "string",
-        "insurance": "string",
-        "link_rung": "string?",
-    },
+    columns=_COHORT,
+    extra=("sdoh_[a-z][a-z0-9_]*", "float64?"),
 )
 
-TARGETS = Table(  # labels after the uncertainty policy; empty = not to be learnt from or judged
+COHORT = Table(  # the same with all attributes by this project's policy
+    "cohort",
+    key=("image_id",),
+    columns=_COHORT,
+    extra=("[a-z][a-z0-9_]*", "string"),  # attributes of `sdoh`, cut where training images say
+)
+
+TARGETS = Table(  # labels by policy; empty = not to be learnt from or judged, -1 = in doubt
     "targets",
     key=("image_id", "label"),
     columns={"image_id": "string", "label": "string", "target": "int8?"},
+    allowed={"target": (-1, 0, 1)},
 )
 
 SPLITS = Table(

@@ -41,6 +41,9 @@ CHANGES = {  # another value for every setting, and for every setting inside it
     "missing_share": 0.4,
     "race_conflict_share": 0.6,
     "corrupt_share": 0.3,
+    "sdoh_path": 0.0,
+    "dirt_share": 0.3,
+    "mimic_iv_version": 1,
 }
 EACH = ("prevalence", "direct_path", "indirect_path")  # changed one key at a time
 

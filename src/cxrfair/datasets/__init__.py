@@ -1,6 +1,33 @@
 """One file per data set, reading its original layout untouched; found by file name."""
 
 from cxrfair.datasets._csv import SourceError
-from cxrfair.datasets._source import Encounters, Images, Source, get, names
+from cxrfair.datasets._source import (
+    Embeddings,
+    Encounters,
+    Images,
+    Layout,
+    Marks,
+    Read,
+    Source,
+    Surroundings,
+    get,
+    names,
+    options,
+    read,
+)
 
-__all__ = ["Encounters", "Images", "Source", "SourceError", "get", "names"]
+__all__ = [
+    "Embeddings",
+    "Encounters",
+    "Images",
+    "Layout",
+    "Marks",
+    "Read",
+    "Source",
+    "SourceError",
+    "Surroundings",
+    "get",
+    "names",
+    "options",
+    "read",
+]

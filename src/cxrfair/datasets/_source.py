@@ -1,15 +1,19 @@
 """What a data set file gives, and the small steps that all of them share."""
 
 import sys
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Literal, Protocol
 
 import pandas as pd
 
 from cxrfair import plugins, tables
+from cxrfair.config import Section
 from cxrfair.datasets._csv import SourceError
+
+Notes = Mapping[str, int]  # rule applied to rows that were not as they should be -> how many
+Kind = Literal["images", "encounters", "surroundings", "annotations", "embeddings"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,7 @@ class Images:
     labels: pd.DataFrame
     annotations: pd.DataFrame
     absent: pd.DataFrame
+    notes: Notes = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -33,20 +38,76 @@ class Encounters:
 
     patients: pd.DataFrame
     stays: pd.DataFrame
+    notes: Notes = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """Where people live and what is known of it (`tables.RESIDENCES`, `tables.SURROUNDINGS`)."""
+
+    residences: pd.DataFrame
+    values: pd.DataFrame
+    notes: Notes = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Marks:
+    """Annotations of another data set's images (rows of `tables.ANNOTATIONS`)."""
+
+    annotations: pd.DataFrame
+    notes: Notes = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """Vectors computed from another data set's images, one file each.
+
+    `index` has image_id, patient_id, study_id, path (below the root); `absent` as in `Images`;
+    `width` numbers make a vector.
+    """
+
+    index: pd.DataFrame
+    absent: pd.DataFrame
+    width: int
+    notes: Notes = field(default_factory=dict)
+
+
+Read = Images | Encounters | Surroundings | Marks | Embeddings
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a complete copy holds and how to get it: for people and for `cxrfair data check`.
+
+    `files` maps glob patterns below the root (plain or gzipped) to what they hold; those in
+    `optional` may be missing. `counts` maps what can be counted (images, patients, and what
+    the data set's page says) to the published number.
+    """
+
+    title: str
+    url: str
+    access: str  # what to sign, in one sentence
+    files: Mapping[str, str]
+    counts: Mapping[str, int]
+    optional: tuple[str, ...] = ()
 
 
 class Source(Protocol):
     """What the file of a data set holds.
 
-    TABLES and IMAGES are glob patterns, below the data set's root, of the files it may read; SOURCE
-    is whom to cite.
+    KIND says what `read` gives. TABLES and IMAGES are glob patterns, below the data set's root, of
+    the files it may read; SOURCE is whom to cite; LAYOUT what a complete copy holds. A data set
+    whose reading has settings declares them as a Section called `Options` and takes them as
+    the second argument of `read`.
     """
 
+    KIND: Kind
     TABLES: tuple[str, ...]
     IMAGES: tuple[str, ...]
     SOURCE: str
+    LAYOUT: Layout
 
-    def read(self, root: Path) -> Images | Encounters:
+    def read(self, root: Path) -> Read:
         """Read the original layout below `root` into our vocabulary."""
         ...
 
@@ -60,6 +121,26 @@ def get(name: str) -> Source:
     """Return the data set defined in the file of that name."""
     source: Source = plugins.find(sys.modules[__package__], name)  # a module is the record itself
     return source
+
+
+def options(name: str) -> type[Section]:
+    """Return the type of a data set's own settings; without fields where it has none."""
+    kind: type[Section] = getattr(get(name), "Options", Section)
+    return kind
+
+
+def read(name: str, root: Path, settings: str) -> Read:
+    """Read the data set of that name below `root`; `settings` is its `options`, as JSON.
+
+    Raises
+    ------
+    SourceError, ConfigError
+        If a table breaks its promise, or a setting is not the data set's.
+    """
+    chosen = options(name).parse(settings, f"data.{name}.options")
+    reader: Any = get(name)
+    given: Read = reader.read(root) if type(chosen) is Section else reader.read(root, chosen)
+    return given
 
 
 def fill(table: tables.Table, known: pd.DataFrame) -> pd.DataFrame:

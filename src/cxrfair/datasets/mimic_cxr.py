@@ -9,6 +9,7 @@ from cxrfair.datasets import _csv, _source
 from cxrfair.datasets._csv import SourceError
 from cxrfair.datasets._source import Images
 
+KIND: _source.Kind = "images"
 SOURCE = "Johnson et al. 2019, MIMIC-CXR-JPG, arXiv:1901.07042; PhysioNet"
 TABLES = tuple(
     f"mimic-cxr-*-{name}.csv{suffix}"

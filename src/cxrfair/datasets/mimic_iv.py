@@ -8,6 +8,7 @@ from cxrfair import tables
 from cxrfair.datasets import _csv, _source
 from cxrfair.datasets._source import Encounters
 
+KIND: _source.Kind = "encounters"
 SOURCE = "Johnson et al. 2023, MIMIC-IV, Scientific Data 10:1; PhysioNet"
 TABLES = tuple(
     f"{name}.csv{suffix}"

@@ -11,6 +11,7 @@ from cxrfair.datasets import _csv, _source
 from cxrfair.datasets._csv import SourceError
 from cxrfair.datasets._source import Images
 
+KIND: _source.Kind = "images"
 SOURCE = "Wang et al. 2017, ChestX-ray8, CVPR, pp. 3462-3471; NIH Clinical Center"
 TABLES = tuple(
     f"{name}{suffix}"

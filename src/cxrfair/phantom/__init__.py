@@ -1,7 +1,9 @@
 """A simulated chest X-ray population with a known causal graph, in the originals' layouts."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
 from pyarrow import Table, parquet
 
 from cxrfair import plugins
@@ -39,10 +41,16 @@ def write(dataset: str, config: PhantomConfig, root: Path, truth: Path) -> None:
         If `root` holds files that are not a phantom's.
     """
     writer = plugins.find(writers, dataset)
-    with whole_folder(root) as part:
-        latent = writer.write(config, part)
+    with whole_folder(root) as part, whole(truth) as file:
+        _save_truth(writer.write(config, part), file)
         notice = NOTICE.format(dataset=dataset, seed=config.seed)
         (part / MARKER).write_text(notice, encoding="utf-8")
-        with whole(truth) as file:
-            table = Table.from_pandas(latent, preserve_index=False).replace_schema_metadata(None)
-            parquet.write_table(table, file)
+
+
+def _save_truth(pieces: Iterator[pd.DataFrame], path: Path) -> None:
+    """Write what is true, piece by piece, to one Parquet file."""
+    first = Table.from_pandas(next(pieces), preserve_index=False).replace_schema_metadata(None)
+    with parquet.ParquetWriter(path, first.schema) as file:
+        file.write_table(first)
+        for piece in pieces:
+            file.write_table(Table.from_pandas(piece, first.schema, preserve_index=False))

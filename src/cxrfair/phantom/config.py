@@ -102,9 +102,12 @@ class PhantomConfig(Section):
     unmentioned_share: Share
     box_share: Share
     visits: VisitShares
+    sdoh_path: Strength
     missing_share: Share
     race_conflict_share: Share
+    dirt_share: Share
     corrupt_share: Share
+    mimic_iv_version: Literal[1, 2, 3]
 
 
 def _whole(shares: S) -> S:

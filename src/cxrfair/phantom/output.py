@@ -4,9 +4,10 @@ import gzip
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from io import BytesIO
 from pathlib import Path
+from typing import IO, Self, cast
 
 import numpy as np
 import pandas as pd
@@ -48,11 +49,43 @@ def save_image(path: Path, grey: Bytes, how: str) -> None:
     path.write_bytes(data)
 
 
-def save_table(path: Path, frame: pd.DataFrame) -> None:
-    """Write a CSV file, compressed where its name ends in .gz; equal content is equal bytes."""
-    text = frame.to_csv(index=False, lineterminator="\n").encode()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(gzip.compress(text, mtime=0) if path.suffix == ".gz" else text)
+class Tables:
+    """CSV files below a folder, written piece by piece; compressed where the name ends in .gz.
+
+    The first piece of a table decides its header. Equal content is equal bytes.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._files: dict[str, IO[bytes]] = {}
+        self._stack = ExitStack()
+
+    def append(self, name: str, frame: pd.DataFrame) -> None:
+        """Add rows to the table `name`, a path below the folder."""
+        text = frame.to_csv(index=False, header=name not in self._files, lineterminator="\n")
+        self.add_text(name, text)
+
+    def add_text(self, name: str, text: str) -> None:
+        """Add text to the file `name`, for tables that are not CSV."""
+        if name not in self._files:
+            self._files[name] = self._open(self._root / name)
+        self._files[name].write(text.encode())
+
+    def _open(self, path: Path) -> IO[bytes]:
+        """Open a file to be written; a compressed one carries no name and no date."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        plain = self._stack.enter_context(path.open("wb"))
+        if path.suffix != ".gz":
+            return plain
+        return cast("IO[bytes]", self._stack.enter_context(gzip.GzipFile("", "wb", 9, plain, 0)))
+
+    def __enter__(self) -> Self:
+        """Return the tables, to be closed at the end of the block."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close every file."""
+        self._stack.close()
 
 
 @contextmanager

@@ -4,7 +4,7 @@ Shares and prevalences are those stated for MIMIC-CXR by the rebalancing paper, 
 (`STATED`), moved to the settings' overall prevalence on the log-odds scale.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,7 @@ Array = NDArray[np.float64]
 
 FINDINGS: tuple[str, ...] = tuple(Prevalence.model_fields)
 MAX_STUDIES = 8
+BLOCK = 1024  # patients in memory at a time
 AGE_BINS = ((18, 31), (31, 51), (51, 66), (66, 81), (81, 96))  # years, [low, high)
 AGE_SHARES = (0.12, 0.25, 0.28, 0.24, 0.11)
 CHRONICITY = 0.6  # correlation of a patient's disease from one study to the next
@@ -54,6 +55,12 @@ STATED: Mapping[str, tuple[float, Mapping[str, Mapping[object, float]]]] = {
         {"race": {"hispanic": 0.12, "white": 0.09}, "insurance": {"medicaid": 0.13}},
     ),
 }
+
+
+def blocks(config: PhantomConfig) -> Iterator[Keys]:
+    """Yield the numbers of all patients, `BLOCK` at a time."""
+    for first in range(0, config.patients, BLOCK):
+        yield np.arange(first, min(first + BLOCK, config.patients), dtype=np.int64)
 
 
 def people(config: PhantomConfig, numbers: Keys) -> pd.DataFrame:

@@ -35,9 +35,18 @@ class Pictures:
     masks: Mapping[str, tuple[NDArray[np.int64], Floats]]
 
 
-def build(config: PhantomConfig, profile: Profile) -> pd.DataFrame:
-    """Return the scene of one data set: all its images, ordered by patient, study and image."""
-    persons = population.people(config, np.arange(config.patients, dtype=np.int64))
+def blocks(config: PhantomConfig, profile: Profile) -> Iterator[pd.DataFrame]:
+    """Yield the scene of one data set piece by piece, all images of some patients at a time.
+
+    A patient's rows are the same whatever the size of the population or of a piece.
+    """
+    for patients in population.blocks(config):
+        yield build(config, profile, patients)
+
+
+def build(config: PhantomConfig, profile: Profile, patients: noise.Keys) -> pd.DataFrame:
+    """Return the scene of some patients: their images, ordered by patient, study and image."""
+    persons = population.people(config, patients)
     studies = population.studies(config, persons, profile.dataset)
     studies = pd.concat([studies, findings.place(config, studies, profile.dataset)], axis=1)
     rows = acquisition.images(config, studies, profile)

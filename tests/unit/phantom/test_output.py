@@ -51,10 +51,12 @@ def test_an_earlier_phantom_is_replaced(tmp_path):
 
 def test_compressed_tables_hold_no_time_stamp(tmp_path):
     frame = pd.DataFrame({"a": [1, 2], "b": ["x", None]})
-    output.save_table(tmp_path / "t.csv.gz", frame)
+    with output.Tables(tmp_path) as tables:
+        tables.append("t.csv.gz", frame)
+        tables.append("t.csv.gz", frame.head(1))
     data = (tmp_path / "t.csv.gz").read_bytes()
     assert data[4:8] == b"\0\0\0\0"
-    assert gzip.decompress(data) == b"a,b\n1,x\n2,\n"
+    assert gzip.decompress(data) == b"a,b\n1,x\n2,\n1,x\n"
 
 
 @pytest.mark.parametrize("ending", ["png", "jpg"])

@@ -14,13 +14,17 @@ PROFILE = Profile("test", 0.4, 0.0, 0.0, 0.0, 0.0, 0.0, True)
 SIZE = 64
 
 
+def _scene(config):
+    return pd.concat(scene.blocks(config, PROFILE), ignore_index=True)
+
+
 def _pictures(rows, size=SIZE):
     return np.concatenate([pictures.grey for _, pictures in scene.batches(rows, size)])
 
 
 @pytest.fixture(scope="module")
 def built(make_config):
-    return scene.build(make_config(patients=120), PROFILE)
+    return _scene(make_config(patients=120))
 
 
 def _alone(built, finding, count=6):
@@ -42,7 +46,7 @@ def test_a_picture_does_not_depend_on_its_batch(built):
 
 
 def test_more_patients_change_nobodys_pictures(make_config):
-    few, many = (scene.build(make_config(patients=n), PROFILE) for n in (8, 40))
+    few, many = (_scene(make_config(patients=n)) for n in (8, 40))
     pd.testing.assert_frame_equal(few, many.head(len(few)))
 
 
@@ -88,8 +92,7 @@ def test_cardiomegaly_is_a_wider_heart(built):
 
 def test_the_setting_makes_ill_hearts_wide(make_config):
     plain, faint = (
-        scene.build(make_config(patients=80, finding_contrast=contrast), PROFILE)
-        for contrast in (1.0, 0.0)
+        _scene(make_config(patients=80, finding_contrast=contrast)) for contrast in (1.0, 0.0)
     )
     ill = plain["cardiomegaly"]
     assert (plain["heart_ratio"][ill] > faint["heart_ratio"][ill] + 0.02).all()
@@ -98,7 +101,7 @@ def test_the_setting_makes_ill_hearts_wide(make_config):
 
 def test_contrast_zero_hides_every_finding(make_config):
     config = make_config(patients=40, finding_contrast=0.0)
-    rows = scene.build(config, PROFILE)
+    rows = _scene(config)
     healthy = rows.assign(**dict.fromkeys(FINDINGS, False))
     np.testing.assert_array_equal(_pictures(rows), _pictures(healthy))
 
@@ -173,7 +176,7 @@ def test_the_device_path_opens_and_closes(make_config, built, strength, arrow):
 
 def _probe(config, attribute, value):
     """Return the cross-validated AUROC of a linear probe on 16 x 16 pixels, by patient."""
-    rows = scene.build(config, PROFILE).query("not lateral and study == 0")
+    rows = _scene(config).query("not lateral and study == 0")
     pixels = _pictures(rows, 32).reshape(len(rows), 16, 2, 16, 2).mean(axis=(2, 4))
     x, y = pixels.reshape(len(rows), -1), (rows[attribute] == value).to_numpy()
     half = len(rows) // 2

@@ -1,5 +1,6 @@
 """MIMIC-CXR-JPG: a folder for each study, labels by study, and metadata and split by image."""
 
+from collections.abc import Iterator
 from hashlib import blake2b
 from pathlib import Path
 
@@ -43,20 +44,21 @@ SPLITS = {"train": 0.80, "validate": 0.05, "test": 0.15}  # of patients
 CODES = {"AP": "antero-posterior", "PA": "postero-anterior", "LATERAL": "lateral"}
 
 
-def write(config: PhantomConfig, root: Path) -> pd.DataFrame:
-    """Fill `root`, and return the truth of each image."""
-    images = _identified(config, scene.build(config, PROFILE))
-    studies = images.drop_duplicates("study_id")
-    said = reporting.report(config, studies, PROFILE.dataset)
-    images = _images.save(config, images, root)
-    tables = {
-        "chexpert": _labels(studies, said),
-        "metadata": _metadata(config, images),
-        "split": _split(config, images),
-    }
-    for name, table in tables.items():
-        output.save_table(root / f"mimic-cxr-2.0.0-{name}.csv.gz", table)
-    return images
+def write(config: PhantomConfig, root: Path) -> Iterator[pd.DataFrame]:
+    """Fill `root`, and yield the truth of each image, some patients at a time."""
+    with output.Tables(root) as tables:
+        for scenes in scene.blocks(config, PROFILE):
+            images = _identified(config, scenes)
+            studies = images.drop_duplicates("study_id")
+            said = reporting.report(config, studies, PROFILE.dataset)
+            images = _images.save(config, images, root)
+            for name, rows in {
+                "chexpert": _labels(studies, said),
+                "metadata": _metadata(config, images),
+                "split": _split(config, images),
+            }.items():
+                tables.append(f"mimic-cxr-2.0.0-{name}.csv.gz", rows)
+            yield images
 
 
 def _identified(config: PhantomConfig, images: pd.DataFrame) -> pd.DataFrame:

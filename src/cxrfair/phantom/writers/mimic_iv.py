@@ -3,6 +3,7 @@
 Stays are arranged so that every rung of the linking ladder is needed: see `visits` in the settings.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -55,16 +56,18 @@ EMERGENCY_COLUMNS = [
 Times = NDArray[np.float64]
 
 
-def write(config: PhantomConfig, root: Path) -> pd.DataFrame:
-    """Fill `root`, and return the truth of each patient."""
-    persons = population.people(config, np.arange(config.patients, dtype=np.int64))
-    stays = _stays(config, persons)
-    known = persons[~_mimic.absent(config, persons["patient"].to_numpy())]
-    stays = stays[stays["patient"].isin(known["patient"])]
-    output.save_table(root / "hosp" / "patients.csv.gz", _patients(config, known))
-    output.save_table(root / "hosp" / "admissions.csv.gz", _admissions(stays))
-    output.save_table(root / "ed" / "edstays.csv.gz", _emergency(stays))
-    return persons.assign(subject_id=_mimic.subject_ids(config, persons["patient"].to_numpy()))
+def write(config: PhantomConfig, root: Path) -> Iterator[pd.DataFrame]:
+    """Fill `root`, and yield the truth of each patient, some at a time."""
+    with output.Tables(root) as tables:
+        for numbers in population.blocks(config):
+            persons = population.people(config, numbers)
+            stays = _stays(config, persons)
+            known = persons[~_mimic.absent(config, numbers)]
+            stays = stays[stays["patient"].isin(known["patient"])]
+            tables.append("hosp/patients.csv.gz", _patients(config, known))
+            tables.append("hosp/admissions.csv.gz", _admissions(stays))
+            tables.append("ed/edstays.csv.gz", _emergency(stays))
+            yield persons.assign(subject_id=_mimic.subject_ids(config, numbers))
 
 
 def _patients(config: PhantomConfig, persons: pd.DataFrame) -> pd.DataFrame:

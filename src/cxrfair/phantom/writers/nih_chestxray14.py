@@ -1,6 +1,7 @@
 """NIH ChestX-ray14: one entry table with labels joined by `|`, boxes, official lists, PNG files."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -38,21 +39,36 @@ BOX_PIXELS = 1024  # boxes are in the pixels of the full-size release, whatever 
 TEST_SHARE = 0.23  # of patients, as in the official lists
 
 
-def write(config: PhantomConfig, root: Path) -> pd.DataFrame:
-    """Fill `root`, and return the truth of each image."""
-    images = scene.build(config, PROFILE)
+def write(config: PhantomConfig, root: Path) -> Iterator[pd.DataFrame]:
+    """Fill `root`, and yield the truth of each image, some patients at a time."""
+    with output.Tables(root) as tables:
+        tables.add_text("BBox_List_2017.csv", BOX_HEADER + "\n")
+        for scenes in scene.blocks(config, PROFILE):
+            images = scenes.assign(image_id=_names(scenes))
+            images["path"] = "images/" + images["image_id"]
+            said = reporting.report(config, images, PROFILE.dataset)
+            images = _images.save(config, images, root)
+            tables.append("Data_Entry_2017_v2020.csv", _entries(images, said))
+            tables.add_text("BBox_List_2017.csv", _boxes(config, images, said))
+            for name, chosen in _official(config, images).items():
+                tables.add_text(name, "".join(f"{image}\n" for image in chosen))
+            yield images
+
+
+def _names(images: pd.DataFrame) -> list[str]:
+    """Return file names by patient and follow-up."""
     pairs = zip(images["patient"] + 1, images["study"], strict=True)
-    images["image_id"] = [f"{patient:08d}_{number:03d}.png" for patient, number in pairs]
-    images["path"] = "images/" + images["image_id"]
-    said = reporting.report(config, images, PROFILE.dataset)
-    images = _images.save(config, images, root)
-    output.save_table(root / "Data_Entry_2017_v2020.csv", _entries(images, said))
-    (root / "BBox_List_2017.csv").write_text(_boxes(config, images, said), encoding="utf-8")
+    return [f"{patient:08d}_{number:03d}.png" for patient, number in pairs]
+
+
+def _official(config: PhantomConfig, images: pd.DataFrame) -> dict[str, pd.Series]:
+    """Return the images of each official list, by patient."""
     u = noise.uniform(config.seed, "nih official split", images["patient"].to_numpy(), 1)[:, 0]
-    for name, chosen in {"train_val_list": u >= TEST_SHARE, "test_list": u < TEST_SHARE}.items():
-        lines = "".join(f"{image}\n" for image in images["image_id"][chosen])
-        (root / f"{name}.txt").write_text(lines, encoding="utf-8")
-    return images
+    tested = u < TEST_SHARE
+    return {
+        "train_val_list.txt": images["image_id"][~tested],
+        "test_list.txt": images["image_id"][tested],
+    }
 
 
 def _entries(images: pd.DataFrame, said: pd.DataFrame) -> pd.DataFrame:
@@ -80,14 +96,14 @@ def _entries(images: pd.DataFrame, said: pd.DataFrame) -> pd.DataFrame:
 
 
 def _boxes(config: PhantomConfig, images: pd.DataFrame, said: pd.DataFrame) -> str:
-    """Return the text of `BBox_List_2017.csv`: some of the findings that were reported."""
+    """Return lines of `BBox_List_2017.csv`: some of the findings that were reported."""
     keys = images["image_key"].to_numpy()
     chosen = noise.uniform(config.seed, "nih boxes", keys, len(BOXED)) < config.box_share
-    lines = [BOX_HEADER]
+    lines = []
     for row, image in enumerate(images["image_id"]):
         found = json.loads(images["boxes"].iloc[row])
         for i, finding in enumerate(BOXED):
             if chosen[row, i] and finding in found and said[finding].iloc[row] == "positive":
                 box = ",".join(str(share * BOX_PIXELS) for share in found[finding])
-                lines.append(f"{image},{NAMES[finding]},{box}")
-    return "\n".join(lines) + "\n"
+                lines.append(f"{image},{NAMES[finding]},{box}\n")
+    return "".join(lines)
