@@ -6,10 +6,12 @@ from typing import Any
 
 from pydantic import ValidationError, create_model, field_validator
 
-from cxrfair import datasets, methods, rebalance
+from cxrfair import datasets, labels, methods, rebalance
 from cxrfair.audit import AuditConfig
+from cxrfair.cohort.attributes import ATTRIBUTES
 from cxrfair.cohort.filters import CohortConfig
 from cxrfair.cohort.link import LinkConfig
+from cxrfair.cohort.sdoh import SdohConfig
 from cxrfair.config import ConfigError, Section, explain
 from cxrfair.images.store import ImageConfig
 from cxrfair.labels import LabelConfig
@@ -17,10 +19,12 @@ from cxrfair.phantom import PhantomConfig
 from cxrfair.report import ReportConfig
 from cxrfair.scales import resolve
 from cxrfair.splits import SplitConfig
-from cxrfair.studies import Study
+from cxrfair.studies import Study, single
 from cxrfair.thresholds import ThresholdConfig
 from cxrfair.tracking import TrackingConfig
 from cxrfair.training.loop import TrainConfig
+
+LINKABLE = ("encounters", "surroundings", "annotations")  # kinds that say more of an image
 
 
 class Source(Section):
@@ -47,6 +51,7 @@ def params_type() -> type[Section]:
         data=(dict[str, Source], ...),
         phantom=(PhantomConfig, ...),
         link=(LinkConfig, ...),
+        sdoh=(SdohConfig, ...),
         cohort=(CohortConfig, ...),
         labels=(LabelConfig, ...),
         split=(SplitConfig, ...),
@@ -83,11 +88,10 @@ def check(params: Mapping[str, Any]) -> Section:
     faults = [
         fault for name, study in parsed.studies.items() for fault in _faults(name, study, parsed)
     ]
-    faults += [
-        f"params.yaml data.{name}: no such data set; have {', '.join(datasets.names())}"
-        for name in parsed.data
-        if name not in datasets.names()
-    ]
+    for name, source in parsed.data.items():
+        faults += _data_faults(name, source, parsed)
+    wanted = [label for study in parsed.studies.values() for label in study.labels]
+    faults += labels.faults(parsed.labels, wanted)
     if faults:
         raise ConfigError("\n".join(faults))
     section: Section = parsed
@@ -100,6 +104,32 @@ def _registry(title: str, sections: Mapping[str, type[Section]]) -> type[Section
     return create_model(title, __base__=Section, **fields)
 
 
+def _data_faults(name: str, source: Source, params: Any) -> list[str]:
+    """List what is wrong with one entry of `data`."""
+    where = f"params.yaml data.{name}"
+    if name not in datasets.names():
+        return [f"{where}: no such data set; have {', '.join(datasets.names())}"]
+    faults = []
+    try:
+        datasets.options(name).parse(json.dumps(source.options), f"data.{name}.options")
+    except ConfigError as error:
+        faults.append(str(error))
+    if source.link and _kind(name) != "images":
+        faults.append(f"{where}.link: {list(source.link)}; only a data set of images is linked")
+    for other in source.link:
+        if other not in params.data:
+            faults.append(f"{where}.link: no {other!r} under data; have {', '.join(params.data)}")
+        elif _kind(other) not in LINKABLE:
+            allowed = [n for n in datasets.names() if _kind(n) in LINKABLE]
+            faults.append(f"{where}.link: {other!r}; allowed: {', '.join(allowed)}")
+    return faults
+
+
+def _kind(name: str) -> str:
+    """Return what a data set holds; empty if there is none of that name."""
+    return datasets.get(name).KIND if name in datasets.names() else ""
+
+
 def _faults(name: str, study: Study, params: Any) -> list[str]:
     """List the names a study uses that do not exist, or that lack their settings."""
     where = f"params.yaml studies.{name}"
@@ -107,6 +137,17 @@ def _faults(name: str, study: Study, params: Any) -> list[str]:
         f"{where}.datasets: no {dataset!r} under data; have {', '.join(params.data)}"
         for dataset in study.datasets
         if dataset not in params.data
+    ]
+    faults += [
+        f"{where}.datasets: {dataset!r} holds no images; link an image data set to it instead"
+        for dataset in study.datasets
+        if dataset in params.data and _kind(dataset) not in {"images", ""}
+    ]
+    attributes = (*ATTRIBUTES, *params.sdoh.attributes)
+    faults += [
+        f"{where}.attributes: no {name!r}; have {', '.join(attributes)}"
+        for name in single(study.attributes)
+        if name not in attributes
     ]
     for variant, choice in study.variants.items():
         for kind, chosen in (("methods", choice.method), ("rebalance", choice.rebalance)):

@@ -1,9 +1,11 @@
 """Folds, by patient: nobody's images are on both sides of a split."""
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from pydantic import Field, NonNegativeInt, model_validator
 
 from cxrfair import tables
@@ -12,99 +14,126 @@ from cxrfair.errors import CxrfairError
 from cxrfair.hashing import stable_hash
 from cxrfair.studies import SEPARATOR
 
-Share = Annotated[float, Field(gt=0, lt=1)]
+Amount = Annotated[float, Field(gt=0)]  # a share of patients, or a number of images
+By = Literal["fraction", "counts", "kfold", "official"]
+
+NEEDS: Mapping[By, tuple[str, ...]] = {  # each kind's own settings
+    "fraction": ("validation", "test"),
+    "counts": ("train", "validation", "test"),
+    "kfold": ("folds", "fold"),
+    "official": ("validation",),
+}
+STRATA = ("sex", "age", "race", "insurance", "view")
+ORDER = ("test", "validation", "train")  # in which folds are filled
 
 
 class SplitError(CxrfairError):
-    """A split that cannot be made, or that leaks."""
+    """A split that cannot be made."""
 
 
 class SplitConfig(Section):
-    """Section `split` of params.yaml.
+    """Section `split` of params.yaml; each kind needs its own settings and refuses the others'.
 
-    `by: patient` divides at random, in shares of all patients. `by: official` takes the data set's
-    own folds; where those leave validation open, it gets its share of the patients who are not in
-    the official test fold, and `test` is not read.
+    - `fraction`: shares of patients, `validation` and `test`; the rest is trained on.
+    - `counts`: exact numbers of images, `train`, `validation` and `test`; what is left over is in
+      no fold.
+    - `kfold`: `folds` parts, 3 or more; part `fold` (from 0) is tested on and the one after it
+      validated on, so that over all parts everybody is tested once.
+    - `official`: the data set's own folds; where they leave validation open, it is the share
+      `validation` of the patients who are not in the official test fold.
+
+    `stratify` names attributes and labels. With none, a patient's fold depends on nobody else: who
+    joins moves nobody, and shares hold up to chance, in every cell alike. With some, shares hold
+    exactly within each of their cells, which no rule that looks at one patient alone can do: who
+    joins may then move up to two others of any cell (of `kfold`, as many as there are folds). Of
+    `counts`, who joins always moves those at the ends of the folds, as many images as he has.
     """
 
-    by: Literal["patient", "official"]
+    by: By
     seed: NonNegativeInt
-    validation: Share
-    test: Share
     stratify: tuple[str, ...]
+    train: Amount | None = None
+    validation: Amount | None = None
+    test: Amount | None = None
+    folds: Annotated[int, Field(ge=3)] | None = None
+    fold: NonNegativeInt | None = None
+
+    @property
+    def own(self) -> dict[str, float]:
+        """Return the settings that this kind of split needs."""
+        return {name: float(getattr(self, name)) for name in NEEDS[self.by]}
 
     @model_validator(mode="after")
-    def _something_is_left_to_train_on(self) -> Self:
-        if self.validation + self.test >= 1:
-            raise ValueError(f"validation + test is {self.validation + self.test}; must be below 1")
+    def _each_kind_has_its_own(self) -> Self:
+        needed, optional = NEEDS[self.by], {name for names in NEEDS.values() for name in names}
+        given = {name for name in optional if getattr(self, name) is not None}
+        if given != set(needed):
+            raise ValueError(
+                f"by: {self.by} needs {' and '.join(needed)} and no other; "
+                f"lacks {sorted(set(needed) - given)}, has {sorted(given - set(needed))} too many"
+            )
+        if self.by in {"fraction", "official"} and sum(self.own.values()) >= 1:
+            raise ValueError(f"{' + '.join(needed)} is {sum(self.own.values())}; must be below 1")
+        if self.by == "counts" and any(n % 1 for n in self.own.values()):
+            raise ValueError(f"by: counts takes whole numbers of images, not {self.own}")
+        if self.fold is not None and self.folds is not None and self.fold >= self.folds:
+            raise ValueError(f"fold is {self.fold}; allowed: 0 to {self.folds - 1}")
         return self
 
 
-def assign(cohort: pd.DataFrame, targets: pd.DataFrame, config: SplitConfig) -> pd.DataFrame:
+def assign(chosen: pd.DataFrame, targets: pd.DataFrame, config: SplitConfig) -> pd.DataFrame:
     """Give every image the fold of its patient.
 
-    Patients are divided within cells of the `stratify` columns: in the order of a hash of (seed,
-    patient_id), with the cuts rounded on the running total over cells, so that the shares hold
-    overall however small the cells. A new patient moves at most two others of any cell.
+    Patients are taken in the order of a hash of (seed, patient_id).
 
     Parameters
     ----------
-    cohort, targets
+    chosen, targets
         Rows of the tables of those names; `targets` may hold more images.
 
     Returns
     -------
     DataFrame
-        Rows of `tables.SPLITS`, one for each image of the cohort.
+        Rows of `tables.SPLITS`, one for each image that is in a fold.
 
     Raises
     ------
     SplitError
-        If a `stratify` name is neither an attribute nor a label, a fold stays empty, or the
-        official folds are missing or leak.
+        If a `stratify` name is neither an attribute nor a label, a fold stays empty, there are
+        fewer images than `counts` asks for, or the official folds are missing or leak.
     """
-    cells = _cells(cohort, targets, config.stratify)
-    place = [stable_hash(config.seed, patient) for patient in cells.index]
+    cells = _cells(chosen, targets, config.stratify)
+    place = [_uniform(config.seed, patient) for patient in cells.index]
     patients = pd.DataFrame({"cell": cells, "place": place}).sort_values(["cell", "place"])
-    if config.by == "official":
-        fold = _official(cohort, patients, config.validation)
+    whole = chosen[["image_id", "patient_id"]]
+    if config.by == "counts":
+        fold = _counted(whole, patients, config)
+    elif config.by == "official":
+        fold = whole["patient_id"].map(_official(chosen, patients, config))
     else:
-        fold = _cut(patients, config.validation, config.test)
-    splits = pd.DataFrame(
-        {
-            "image_id": cohort["image_id"],
-            "fold": cohort["patient_id"].map(fold),
-            "cell": cohort["patient_id"].map(cells),
-        }
-    )
-    check_no_leak(splits, cohort)
+        fold = whole["patient_id"].map(_drawn(patients, config))
+    cell = whole["patient_id"].map(cells)
+    splits = pd.DataFrame({"image_id": whole["image_id"], "fold": fold, "cell": cell})
     _check_no_empty_fold(splits)
-    return splits.reset_index(drop=True)
+    return splits.dropna(subset="fold").reset_index(drop=True)
 
 
-def check_no_leak(splits: pd.DataFrame, cohort: pd.DataFrame) -> None:
-    """Raise SplitError if a patient's images lie in two folds, or an image has none."""
-    rows = cohort[["image_id", "patient_id"]].merge(splits, on="image_id", how="left")
-    if lost := int(rows["fold"].isna().sum()):
-        raise SplitError(f"splits: {lost} of {len(rows)} images have no fold; allowed: one each")
-    folds = rows.groupby("patient_id")["fold"].unique()
-    leaks = folds[folds.map(len) > 1]
-    if len(leaks):
-        where = ", ".join(sorted(leaks.iloc[0]))
-        raise SplitError(f"splits: {len(leaks)} patients are in two folds ({where}); allowed: one")
+def _uniform(*key: object) -> float:
+    """Hash a key to a number that is even on [0, 1)."""
+    return (stable_hash(*key) >> 10) / 2**53
 
 
-def _cells(cohort: pd.DataFrame, targets: pd.DataFrame, stratify: tuple[str, ...]) -> pd.Series:
+def _cells(chosen: pd.DataFrame, targets: pd.DataFrame, stratify: tuple[str, ...]) -> pd.Series:
     """Name each patient's cell: his commonest attributes, and which labels any image has."""
-    patients = pd.Index(sorted(cohort["patient_id"].unique()), name="patient_id")
+    patients = pd.Index(sorted(chosen["patient_id"].unique()), name="patient_id")
     parts = []
     for name in stratify:
         if name in targets["label"].to_numpy():
-            parts.append(_any_positive(cohort, targets, name))
-        elif name in cohort:
-            parts.append(_commonest(cohort, name))
+            parts.append(_any_positive(chosen, targets, name))
+        elif name in chosen and name in STRATA:
+            parts.append(_commonest(chosen, name))
         else:
-            known = sorted({*cohort.columns, *targets["label"].unique()})
+            known = sorted({*STRATA, *targets["label"].unique()})
             raise SplitError(f"params.yaml split.stratify: no {name!r}; have {', '.join(known)}")
     if not parts:
         return pd.Series("all", index=patients, dtype="str")
@@ -112,31 +141,50 @@ def _cells(cohort: pd.DataFrame, targets: pd.DataFrame, stratify: tuple[str, ...
     return pd.Series(map(SEPARATOR.join, table.itertuples(index=False)), patients, dtype="str")
 
 
-def _commonest(cohort: pd.DataFrame, attribute: str) -> pd.Series:
+def _commonest(chosen: pd.DataFrame, attribute: str) -> pd.Series:
     """Give each patient the value most of his images have; of several, the first by name."""
-    counts = cohort.groupby(["patient_id", attribute]).size().rename("n").reset_index()
+    counts = chosen.groupby(["patient_id", attribute]).size().rename("n").reset_index()
     ordered = counts.sort_values(["n", attribute], ascending=[False, True])
     return ordered.drop_duplicates("patient_id").set_index("patient_id")[attribute].astype("str")
 
 
-def _any_positive(cohort: pd.DataFrame, targets: pd.DataFrame, label: str) -> pd.Series:
+def _any_positive(chosen: pd.DataFrame, targets: pd.DataFrame, label: str) -> pd.Series:
     """Say of each patient whether any of his images has the label."""
     positive = targets.loc[(targets["label"] == label) & (targets["target"] == 1), "image_id"]
-    is_positive = pd.Series(pd.Index(positive).get_indexer(cohort["image_id"]) >= 0, cohort.index)
-    has = is_positive.groupby(cohort["patient_id"]).any()
+    is_positive = pd.Series(pd.Index(positive).get_indexer(chosen["image_id"]) >= 0, chosen.index)
+    has = is_positive.groupby(chosen["patient_id"]).any()
     return has.map({True: label, False: f"no {label}"}).astype("str")
 
 
-def _cut(patients: pd.DataFrame, validation: float, test: float) -> pd.Series:
-    """Cut each cell's patients (sorted by cell, then place) into test, validation and train."""
-    sizes = patients.groupby("cell", sort=True).size()
-    held_out = _running(sizes, validation + test)
-    tested = _running(held_out, test / (validation + test))
-    rank = patients.groupby("cell").cumcount()
-    fold = pd.Series("train", index=patients.index, dtype="str")
-    fold[rank < patients["cell"].map(held_out).astype("int64")] = "validation"
-    fold[rank < patients["cell"].map(tested).astype("int64")] = "test"
-    return fold
+def _drawn(patients: pd.DataFrame, config: SplitConfig) -> pd.Series:
+    """Draw each patient's fold, in shares or in equal parts."""
+    own = config.own
+    if config.by == "fraction":
+        test, held_out = own["test"], own["test"] + own["validation"]
+        part = _parts(patients, [test, held_out, 1.0], config)
+        return part.map(dict(enumerate(ORDER)))
+    count, tested = int(own["folds"]), int(own["fold"])
+    part = _parts(patients, [(i + 1) / count for i in range(count)], config)
+    names = {tested: "test", (tested + 1) % count: "validation"}
+    return part.map({i: names.get(i, "train") for i in range(count)})
+
+
+def _parts(patients: pd.DataFrame, ends: Sequence[float], config: SplitConfig) -> pd.Series:
+    """Tell which part of [0, 1) each patient is in; `ends` are their upper ends, the last is 1.
+
+    Without strata a patient's place alone decides. Else his rank in his cell does: ends are rounded
+    on the running total over cells, so that shares hold overall however small the cells.
+    """
+    if not config.stratify:
+        number = np.searchsorted(ends[:-1], patients["place"], side="right")
+        return pd.Series(number, index=patients.index)
+    rank = patients.groupby("cell").cumcount().to_numpy()
+    below = patients.groupby("cell", sort=True).size()
+    number = np.full(len(patients), len(ends) - 1)
+    for i in reversed(range(len(ends) - 1)):
+        below = _running(below, ends[i] / ends[i + 1])
+        number[rank < patients["cell"].map(below).to_numpy(np.int64)] = i
+    return pd.Series(number, index=patients.index)
 
 
 def _running(sizes: pd.Series, share: float) -> pd.Series:
@@ -145,13 +193,46 @@ def _running(sizes: pd.Series, share: float) -> pd.Series:
     return totals.diff().fillna(totals).astype("int64")
 
 
-def _official(cohort: pd.DataFrame, patients: pd.DataFrame, validation: float) -> pd.Series:
+def _counted(images: pd.DataFrame, patients: pd.DataFrame, config: SplitConfig) -> pd.Series:
+    """Fill each fold to its number of images, patient by patient; the others have none.
+
+    Strata take turns: whoever is a tenth of the way through his cell comes before those who are
+    two tenths through theirs, so that every cell gives its share. Of the patient who would overfill
+    a fold as many images as fit are in it, the first by name, and the others in none.
+    """
+    size = patients.groupby("cell")["place"].transform("size")
+    turn = (patients.groupby("cell").cumcount() + 0.5) / size
+    queue = patients.assign(turn=turn).sort_values(["turn", "place"]).index
+    ordered = images.assign(turn=queue.get_indexer(pd.Index(images["patient_id"]))).sort_values(
+        ["turn", "image_id"]
+    )
+    turns, start = ordered["turn"].to_numpy(), 0
+    fold = pd.Series(None, index=ordered.index, dtype="str")
+    for name in ORDER:
+        wanted = int(config.own[name])
+        if start + wanted > len(ordered):
+            raise SplitError(
+                f"params.yaml split.{name}: {wanted:,} images; {len(ordered) - start:,} of "
+                f"{len(ordered):,} are left for it (folds are filled in the order "
+                f"{', '.join(ORDER)})"
+            )
+        fold.iloc[start : start + wanted] = name
+        start = _next_patient(turns, start + wanted)
+    return fold.reindex(images.index)
+
+
+def _next_patient(turns: NDArray[np.intp], end: int) -> int:
+    """Return where the first patient begins who has no image before `end`."""
+    return int(np.searchsorted(turns, turns[end - 1], side="right"))
+
+
+def _official(chosen: pd.DataFrame, patients: pd.DataFrame, config: SplitConfig) -> pd.Series:
     """Take the data set's own folds, and cut validation from `train_validation`."""
-    official = cohort.groupby("patient_id")["official_fold"].agg(["first", "nunique"])
-    if n_without := int(cohort["official_fold"].isna().sum()):
+    official = chosen.groupby("patient_id")["official_fold"].agg(["first", "nunique"])
+    if n_without := int(chosen["official_fold"].isna().sum()):
         raise SplitError(
-            f"params.yaml split.by: official, but {n_without} of {len(cohort)} images have no "
-            "official fold; allowed: patient"
+            f"params.yaml split.by: official, but {n_without} of {len(chosen)} images have no "
+            "official fold; allowed: fraction, counts, kfold"
         )
     if (leaks := official.index[official["nunique"] > 1]).size:
         raise SplitError(
@@ -159,7 +240,8 @@ def _official(cohort: pd.DataFrame, patients: pd.DataFrame, validation: float) -
         )
     fold = official["first"].reindex(patients.index).astype("str")
     open_ = patients[fold == "train_validation"]
-    return _cut(open_, validation, 0.0).reindex(fold.index).fillna(fold)
+    part = _parts(open_, [config.own["validation"], 1.0], config)
+    return part.map({0: "validation", 1: "train"}).reindex(fold.index).fillna(fold).astype("str")
 
 
 def _check_no_empty_fold(splits: pd.DataFrame) -> None:

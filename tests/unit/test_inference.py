@@ -61,3 +61,11 @@ def test_scores_do_not_depend_on_neighbours(given):
     alone = predict(net, card, (splits[splits["image_id"] == "i5"], targets), store, device)
     for row in alone.itertuples():
         assert row.score == pytest.approx(whole.loc[(row.label, row.image_id), "score"], abs=1e-6)
+
+
+def test_doubts_are_not_judged(given):
+    net, card, (splits, targets), store, device = given
+    doubted = targets.assign(target=pd.array([1, 0, -1, 0, -1, 1], "Int8"))
+    rows = predict(net, card, (splits, doubted), store, device).set_index(["label", "image_id"])
+    assert rows.loc["edema", "target"].isna().tolist() == [True, False, True, False]
+    assert set(rows["target"].dropna()) == {0, 1}

@@ -20,7 +20,7 @@ from cxrfair.datasets import SourceError
 pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("docs")]
 
 REPO = Path(__file__).parents[2]
-PAGES = [REPO / "README.md", REPO / "CONTRIBUTING.md", *sorted((REPO / "docs").glob("*.md"))]
+PAGES = [REPO / "README.md", REPO / "CONTRIBUTING.md", *sorted((REPO / "docs").rglob("*.md"))]
 EVERY_PAGE = [*PAGES, REPO / "CHANGELOG.md", REPO / "SECURITY.md"]
 FENCE = re.compile(r"^```(.*)\n((?:.*\n)*?)^```$", re.M)
 # `make` in the environment that the tests run in, instead of one of its own.
@@ -139,6 +139,14 @@ def extra_exists(_, command):
     assert extra in metadata(name).get_all("Provides-Extra")
 
 
+def known_data_set(workplace, command):
+    """Its folder is not here: the command and the data set are there."""
+    program, _, dataset = command.rpartition(" ")
+    assert bash(workplace, f"{program} --help").stdout
+    names = [line.split()[0] for line in bash(workplace, "cxrfair data list").stdout.splitlines()]
+    assert dataset in names
+
+
 INSTEAD = {
     (None, "make test"): shown,
     (None, "make lint"): shown_lint,
@@ -147,6 +155,7 @@ INSTEAD = {
     ("conda", "make conda"): refused_without_conda,
     ("conda", "conda"): environment_is_there,
     ("slurm", "snakemake"): planned,
+    ("data", "cxrfair data check"): known_data_set,
     ("server", "mlflow ui"): options_exist,
     ("s3", "pip install"): extra_exists,
     ("s3", "dvc push"): options_exist,

@@ -2,7 +2,7 @@ rule audit:
     input:
         predictions=models(rules.predict.output.predictions),
         thresholds=models(rules.threshold.output.thresholds),
-        cohorts=per_dataset(rules.cohort.output.cohort),
+        cohorts=per_dataset(rules.group.output.cohort),
         code=code("audit", *[f"metrics.{name}" for name in settings["audit"]["metrics"]]),
     output:
         metrics="results/metrics/{study}/metrics.parquet",

@@ -3,6 +3,7 @@ import os
 import shutil
 from pathlib import Path
 
+from cxrfair import datasets
 from cxrfair.provenance import closure
 from cxrfair.scales import resolve
 
@@ -13,12 +14,15 @@ wildcard_constraints:
     variant="[a-z][a-z0-9_]*",
     strategy="[a-z][a-z0-9_]*",
     seed="[0-9]+",
+    shard="[0-9]+",
 
 
 settings = resolve(config)
 SIMULATED_BELOW = "data/phantom"
 MARKER = "PHANTOM.txt"  # lies in every simulated data set, wherever it was moved
 SESSION = "CXRFAIR_TRACKING"
+SHARDS = settings["images"]["shards"]
+LINKABLE = {"encounters": "encounters", "surroundings": "surroundings", "annotations": "marks"}
 GPUS = 1 if shutil.which("nvidia-smi") else 0
 STUDIES = settings["studies"]
 DATA = settings["data"]
@@ -43,14 +47,35 @@ def memory(dataset):
     return f".cxrfair/manifests/{dataset}.json"
 
 
-def linked_to(dataset):
-    return DATA[dataset].get("link")
+def linked_to(dataset, kind=None):
+    """Data sets that hold more about the patients or images of this one; all, or those of a kind."""
+    others = DATA[dataset].get("link", [])
+    return [other for other in others if kind in (None, datasets.get(other).KIND)]
+
+
+def of_linked(kind, product):
+    """A product of every linked data set of a kind."""
+
+    def files(wildcards):
+        others = linked_to(wildcards.dataset, kind)
+        return [f"data/interim/{other}/{product}" for other in others]
+
+    return files
+
+
+def options(wildcards):
+    """A data set's own settings as JSON."""
+    return json.dumps(DATA[wildcards.dataset].get("options", {}), sort_keys=True)
 
 
 def used():
-    """Data sets that a study names, and the hospital tables these are linked to."""
+    """Data sets that a study names, and those these are linked to."""
     named = {dataset for study in STUDIES.values() for dataset in study["datasets"]}
-    return named | {linked_to(dataset) for dataset in named if linked_to(dataset)}
+    return named | {other for dataset in named for other in linked_to(dataset)}
+
+
+def strategy_of(variant):
+    return variant.get("rebalance", "none")
 
 
 def section(*path):
@@ -131,7 +156,7 @@ def earlier_flows(wildcards):
 
 def training_list(wildcards):
     return rules.rebalance.output.listed.format(
-        strategy=variant_of(wildcards)["rebalance"], **wildcards
+        strategy=strategy_of(variant_of(wildcards)), **wildcards
     )
 
 
@@ -169,9 +194,10 @@ def study_files(name):
         "metrics": rules.audit.output.metrics.format(**of),
         "summary": rules.audit.output.summary.format(**of),
         "flows": each_dataset(rules.cohort.output.flow),
-        "cohorts": each_dataset(rules.cohort.output.cohort),
+        "cohorts": each_dataset(rules.group.output.cohort),
         "targets": each_dataset(rules.cohort.output.targets),
         "splits": each_dataset(rules.split.output.splits),
+        "leakage": each_dataset(rules.split.output.leakage),
         "thresholds": each_model(rules.threshold.output.thresholds),
         "cards": each_model(rules.train.output.card),
         "made_with": each_model(rules.train.output.made_with),
@@ -205,7 +231,7 @@ def everything(pattern, only=None):
     """All paths of a pattern over the studies' data sets, variants and seeds."""
     return sorted(
         {
-            pattern.format(study=name, dataset=d, variant=v, seed=s, strategy=variant["rebalance"])
+            pattern.format(study=name, dataset=d, variant=v, seed=s, strategy=strategy_of(variant))
             for name, study in STUDIES.items()
             for d in study["datasets"]
             if only is None or d in only

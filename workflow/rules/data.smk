@@ -1,6 +1,11 @@
 rule phantom:
     input:
-        code=code("phantom", "phantom.writers.{dataset}", "datasets.{dataset}"),
+        code=code(
+            "phantom",
+            "phantom.writers.{dataset}",
+            "datasets.{dataset}",
+            *plugged_in("phantom.findings"),
+        ),
     output:
         root=directory("data/phantom/{dataset}"),
         truth="data/phantom/truth/{dataset}.parquet",
@@ -40,10 +45,12 @@ rule ingest:
         "../envs/cxrfair.yaml"
     params:
         root=root,
+        options=options,
     message:
         "read {wildcards.dataset}"
     shell:
         "python -m cxrfair.stages.ingest --dataset {wildcards.dataset} --root {params.root:q}"
+        " --options {params.options:q}"
         " --records {output.records} --labels {output.labels}"
         " --annotations {output.annotations} --absent {output.absent}"
         " --flow {output.flow} 2> {log}"
@@ -56,27 +63,85 @@ rule encounters:
     output:
         patients="data/interim/{dataset}/patients.parquet",
         stays="data/interim/{dataset}/stays.parquet",
+        notes="data/interim/{dataset}/encounters.json",
     log:
         "logs/encounters/{dataset}.log",
     conda:
         "../envs/cxrfair.yaml"
     params:
         root=root,
+        options=options,
     message:
         "read hospital stays of {wildcards.dataset}"
     shell:
         "python -m cxrfair.stages.encounters --dataset {wildcards.dataset} --root {params.root:q}"
-        " --patients {output.patients} --stays {output.stays} 2> {log}"
+        " --options {params.options:q}"
+        " --patients {output.patients} --stays {output.stays} --notes {output.notes} 2> {log}"
+
+
+rule surroundings:
+    input:
+        tables=lambda wildcards: manifest(wildcards.dataset, "tables"),
+        code=code("surroundings", "datasets.{dataset}"),
+    output:
+        residences="data/interim/{dataset}/residences.parquet",
+        values="data/interim/{dataset}/surroundings.parquet",
+        notes="data/interim/{dataset}/surroundings.json",
+    log:
+        "logs/surroundings/{dataset}.log",
+    conda:
+        "../envs/cxrfair.yaml"
+    params:
+        root=root,
+        options=options,
+    message:
+        "read where patients of {wildcards.dataset} live"
+    shell:
+        "python -m cxrfair.stages.surroundings --dataset {wildcards.dataset} --root {params.root:q}"
+        " --options {params.options:q} --residences {output.residences}"
+        " --values {output.values} --notes {output.notes} 2> {log}"
+
+
+rule marks:
+    input:
+        tables=lambda wildcards: manifest(wildcards.dataset, "tables"),
+        code=code("marks", "datasets.{dataset}"),
+    output:
+        annotations="data/interim/{dataset}/marks.parquet",
+        notes="data/interim/{dataset}/marks.json",
+    log:
+        "logs/marks/{dataset}.log",
+    conda:
+        "../envs/cxrfair.yaml"
+    params:
+        root=root,
+        options=options,
+    message:
+        "read the annotations of {wildcards.dataset}"
+    shell:
+        "python -m cxrfair.stages.marks --dataset {wildcards.dataset} --root {params.root:q}"
+        " --options {params.options:q} --annotations {output.annotations}"
+        " --notes {output.notes} 2> {log}"
 
 
 rule link:
     input:
         records=rules.ingest.output.records,
-        patients=lambda w: f"data/interim/{linked_to(w.dataset)}/patients.parquet",
-        stays=lambda w: f"data/interim/{linked_to(w.dataset)}/stays.parquet",
+        annotations=rules.ingest.output.annotations,
+        patients=of_linked("encounters", "patients.parquet"),
+        stays=of_linked("encounters", "stays.parquet"),
+        residences=of_linked("surroundings", "residences.parquet"),
+        values=of_linked("surroundings", "surroundings.parquet"),
+        marks=of_linked("annotations", "marks.parquet"),
+        notes=lambda w: [
+            path
+            for kind, product in LINKABLE.items()
+            for path in of_linked(kind, f"{product}.json")(w)
+        ],
         code=code("link"),
     output:
         records="data/interim/{dataset}/linked.parquet",
+        annotations="data/interim/{dataset}/linked_annotations.parquet",
         flow="data/interim/{dataset}/link_flow.parquet",
     log:
         "logs/link/{dataset}.log",
@@ -84,28 +149,29 @@ rule link:
         "../envs/cxrfair.yaml"
     params:
         config=section("link"),
+        sdoh=section("sdoh"),
     message:
-        "link {wildcards.dataset} to hospital stays"
+        "link {wildcards.dataset} to what other data sets hold on it"
     shell:
-        "python -m cxrfair.stages.link --records {input.records} --patients {input.patients}"
-        " --stays {input.stays} --config {params.config:q}"
-        " --linked {output.records} --flow {output.flow} 2> {log}"
+        "python -m cxrfair.stages.link --records {input.records} --annotations {input.annotations}"
+        " --patients {input.patients} --stays {input.stays} --residences {input.residences}"
+        " --values {input.values} --marks {input.marks} --notes {input.notes}"
+        " --config {params.config:q} --sdoh {params.sdoh:q} --linked {output.records}"
+        " --linked-annotations {output.annotations} --flow {output.flow} 2> {log}"
 
 
-rule images:
+rule images_shard:
     input:
         records=rules.ingest.output.records,
-        absent=rules.ingest.output.absent,
         images=lambda wildcards: manifest(wildcards.dataset, "images"),
-        code=code("images"),
+        code=code("images_shard"),
     output:
-        pixels="data/images/{dataset}/pixels.npy",
-        index="data/images/{dataset}/index.parquet",
-        quarantine="data/images/{dataset}/quarantine.csv",
+        pixels=temp("data/images/{dataset}/shards/{shard}.npy"),
+        index=temp("data/images/{dataset}/shards/{shard}.parquet"),
     log:
-        "logs/images/{dataset}.log",
+        "logs/images/{dataset}.{shard}.log",
     benchmark:
-        "logs/images/{dataset}.tsv"
+        "logs/images/{dataset}.{shard}.tsv"
     conda:
         "../envs/cxrfair.yaml"
     threads: 4
@@ -113,12 +179,35 @@ rule images:
         root=root,
         config=section("images"),
     message:
-        "decode the images of {wildcards.dataset}"
+        "decode part {wildcards.shard} of {SHARDS} of the images of {wildcards.dataset}"
     shell:
-        "python -m cxrfair.stages.images --records {input.records} --absent {input.absent}"
-        " --root {params.root:q}"
-        " --config {params.config:q} --workers {threads} --pixels {output.pixels}"
-        " --index {output.index} --quarantine {output.quarantine}"
+        "python -m cxrfair.stages.images_shard --records {input.records} --root {params.root:q}"
+        " --config {params.config:q} --shard {wildcards.shard} --workers {threads}"
+        " --pixels {output.pixels} --index {output.index} 2> {log}"
+
+
+rule images:
+    input:
+        pixels=expand(rules.images_shard.output.pixels, shard=range(SHARDS), allow_missing=True),
+        indexes=expand(rules.images_shard.output.index, shard=range(SHARDS), allow_missing=True),
+        absent=rules.ingest.output.absent,
+        code=code("images"),
+    output:
+        pixels="data/images/{dataset}/pixels.npy",
+        index="data/images/{dataset}/index.parquet",
+        quarantine="data/images/{dataset}/quarantine.csv",
+    log:
+        "logs/images/{dataset}.log",
+    conda:
+        "../envs/cxrfair.yaml"
+    params:
+        config=section("images"),
+    message:
+        "put the images of {wildcards.dataset} together"
+    shell:
+        "python -m cxrfair.stages.images --shard-pixels {input.pixels}"
+        " --shard-indexes {input.indexes} --absent {input.absent} --config {params.config:q}"
+        " --pixels {output.pixels} --index {output.index} --quarantine {output.quarantine}"
         " --refused .cxrfair/quarantine/{wildcards.dataset}.csv 2> {log}"
 
 
@@ -130,7 +219,7 @@ rule cohort:
         index=rules.images.output.index,
         code=code("cohort"),
     output:
-        cohort="data/processed/{study}/{dataset}/cohort.parquet",
+        chosen="data/processed/{study}/{dataset}/chosen.parquet",
         targets="data/processed/{study}/{dataset}/targets.parquet",
         flow="data/processed/{study}/{dataset}/flow.parquet",
     log:
@@ -148,16 +237,18 @@ rule cohort:
         "python -m cxrfair.stages.cohort --records {input.records} --flows-before {input.flows}"
         " --states {input.labels} --index {input.index} --config {params.config:q}"
         " --policy {params.policy:q} --attributes {params.attributes:q} --labels {params.labels:q}"
-        " --chosen {output.cohort} --targets {output.targets} --flow {output.flow} 2> {log}"
+        " --chosen {output.chosen} --targets {output.targets} --flow {output.flow} 2> {log}"
 
 
 rule split:
     input:
-        cohort=rules.cohort.output.cohort,
+        chosen=rules.cohort.output.chosen,
         targets=rules.cohort.output.targets,
+        index=rules.images.output.index,
         code=code("split"),
     output:
         splits="data/processed/{study}/{dataset}/splits.parquet",
+        leakage="data/processed/{study}/{dataset}/leakage.json",
     log:
         "logs/split/{study}.{dataset}.log",
     conda:
@@ -167,13 +258,35 @@ rule split:
     message:
         "{wildcards.study}: split {wildcards.dataset} by patient"
     shell:
-        "python -m cxrfair.stages.split --cohort {input.cohort} --targets {input.targets}"
-        " --config {params.config:q} --splits {output.splits} 2> {log}"
+        "python -m cxrfair.stages.split --chosen {input.chosen} --targets {input.targets}"
+        " --index {input.index} --config {params.config:q} --splits {output.splits}"
+        " --leakage {output.leakage} 2> {log}"
+
+
+rule group:
+    input:
+        chosen=rules.cohort.output.chosen,
+        splits=rules.split.output.splits,
+        code=code("group"),
+    output:
+        cohort="data/processed/{study}/{dataset}/cohort.parquet",
+        cuts="data/processed/{study}/{dataset}/cuts.json",
+    log:
+        "logs/group/{study}.{dataset}.log",
+    conda:
+        "../envs/cxrfair.yaml"
+    params:
+        sdoh=section("sdoh"),
+    message:
+        "{wildcards.study}: group the patients of {wildcards.dataset}"
+    shell:
+        "python -m cxrfair.stages.group --chosen {input.chosen} --splits {input.splits}"
+        " --sdoh {params.sdoh:q} --cohort {output.cohort} --cuts {output.cuts} 2> {log}"
 
 
 rule rebalance:
     input:
-        cohort=rules.cohort.output.cohort,
+        cohort=rules.group.output.cohort,
         targets=rules.cohort.output.targets,
         splits=rules.split.output.splits,
         code=code("rebalance", "rebalance.{strategy}"),

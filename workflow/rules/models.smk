@@ -1,7 +1,7 @@
 rule train:
     input:
         listed=training_list,
-        cohort=rules.cohort.output.cohort,
+        cohort=rules.group.output.cohort,
         targets=rules.cohort.output.targets,
         splits=rules.split.output.splits,
         pixels=rules.images.output.pixels,

@@ -22,7 +22,7 @@ rule stage_images:
 
 rule stage_cohort:
     input:
-        everything(rules.split.output.splits),
+        everything(rules.group.output.cohort),
 
 
 rule stage_rebalance:

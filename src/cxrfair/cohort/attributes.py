@@ -1,5 +1,6 @@
 """Group attributes by policy: which group a source's word or number falls into."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -35,6 +36,22 @@ RACE_GROUPS: Mapping[RaceGrouping, Mapping[str, str]] = {
     },
 }
 
+# What other sources' words are recognised by (CheXpert, TCGA), as whole words in any case:
+# "Caucasian" holds "asian" but is not Asian.
+RACE_PATTERNS: Mapping[RaceGrouping, Mapping[str, str]] = {
+    "seyyed_kalantari_2021": {
+        "white": r"white|caucasian",
+        "black": r"black",
+        "asian": r"asian",
+        "american indian or alaska native": r"american indian|alaska native|native american",
+        "other": r"native hawaiian|pacific islander|multiple|other",
+    },
+}
+HISPANIC = "hispanic or latino"
+_NOT_HISPANIC = re.compile(r"\bno[nt][- ]hispanic( or latino|/non-latino)?\b", re.IGNORECASE)
+_IS_HISPANIC = re.compile(r"\b(hispanic|latino)\b", re.IGNORECASE)
+_IS_UNKNOWN = re.compile(r"\b(unknown|refused|declined|not (reported|allowed))\b", re.IGNORECASE)
+
 
 def age_groups(age_years: pd.Series, cuts_years: Sequence[int]) -> pd.Series:
     """Name each age's bin, `0-20` for [0, 20) up to `80+`; an empty age is unknown.
@@ -58,19 +75,37 @@ def race_groups(race: pd.Series, grouping: RaceGrouping) -> pd.Series:
     """Name each race word's group; empty words and refusals are unknown, never `other`.
 
     Source: Seyyed-Kalantari et al. 2021, Nat Med 27, Methods; MIMIC-IV's words since v2 by their
-    head (PORTUGUESE counts as white, SOUTH AMERICAN as hispanic or latino).
+    head (PORTUGUESE counts as white, SOUTH AMERICAN as hispanic or latino). Words of other sources
+    by what they hold: who is said to be Hispanic is so whatever his race, as in MIMIC-IV, and words
+    of several groups are other, as MIMIC-IV's MULTIPLE RACE/ETHNICITY.
 
     Raises
     ------
     CohortError
         Naming each word that has no group.
     """
-    known = RACE_GROUPS[grouping]
-    group_of = {word: known.get(word.split(" - ")[0]) for word in race.dropna().unique()}
+    group_of = {word: _race_group(str(word), grouping) for word in race.dropna().unique()}
     if odd := sorted(word for word, group in group_of.items() if group is None):
-        allowed = f"allowed: {', '.join(known)}, each also with ' - ' and a detail"
+        known, patterns = ", ".join(RACE_GROUPS[grouping]), ", ".join(RACE_PATTERNS[grouping])
+        allowed = f"allowed: {known}, each also with ' - ' and a detail, and words for {patterns}"
         raise CohortError(f"records.race: {odd}; {allowed}")
     return race.map(group_of).astype("str").fillna(tables.UNKNOWN)
+
+
+def _race_group(word: str, grouping: RaceGrouping) -> str | None:
+    """Return the group of one word; None if it has none."""
+    known = RACE_GROUPS[grouping].get(word.partition(" - ")[0])
+    if known is not None:
+        return known
+    if _IS_HISPANIC.search(_NOT_HISPANIC.sub("", word)):
+        return HISPANIC
+    if _IS_UNKNOWN.search(word):
+        return tables.UNKNOWN
+    patterns = RACE_PATTERNS[grouping].items()
+    found = [group for group, p in patterns if re.search(rf"\b({p})\b", word, re.IGNORECASE)]
+    if found:
+        return found[0] if len(found) == 1 else "other"
+    return None
 
 
 def insurance_groups(insurance: pd.Series) -> pd.Series:

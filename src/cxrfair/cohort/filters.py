@@ -3,7 +3,7 @@
 from typing import Literal, Self
 
 import pandas as pd
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, PositiveInt, model_validator
 
 from cxrfair import tables
 from cxrfair.cohort import CohortError
@@ -15,14 +15,30 @@ from cxrfair.cohort.attributes import (
     race_groups,
 )
 from cxrfair.cohort.flow import Flow
+from cxrfair.cohort.sdoh import PREFIX
 from cxrfair.config import Section
+
+
+class AgeRange(Section):
+    """Both ends are let in."""
+
+    min: NonNegativeFloat
+    max: NonNegativeFloat
+
+    @model_validator(mode="after")
+    def _holds_someone(self) -> Self:
+        if self.max < self.min:
+            raise ValueError(f"max is {self.max:g}; allowed: {self.min:g} (min) or more")
+        return self
 
 
 class CohortConfig(Section):
     """Section `cohort` of params.yaml."""
 
     views: tuple[str, ...] = Field(min_length=1)
+    age_years: AgeRange
     unknown_attributes: Literal["drop", "keep"]
+    duplicate_images: Literal["drop", "keep"]
     age_bins_years: tuple[PositiveInt, ...] = Field(min_length=1)
     race_groups: RaceGrouping
 
@@ -41,17 +57,22 @@ def select(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Choose the images that can be read, have a wanted view and, if so told, known attributes.
 
+    An unknown age is neither too low nor too high: only a study that asks about age leaves it out.
+    Of images with the same pixels the first by name is kept, if so told; that comes last, so that
+    no picture is lost for having a twin that can't be used.
+
     Parameters
     ----------
     records, store_index
         Rows of the tables of those names; every record has a row in the index.
     attributes
-        The study's single attributes (of `attributes.ATTRIBUTES`), each a step of its own.
+        The study's single attributes, each a step of its own: those of `attributes.ATTRIBUTES`, and
+        those that the records hold as `sdoh_<name>` (known where that is not empty).
 
     Returns
     -------
     tuple of DataFrame
-        Rows of `tables.COHORT` and of `tables.FLOW`.
+        Rows of `tables.CHOSEN` and of `tables.FLOW`.
 
     Raises
     ------
@@ -59,10 +80,12 @@ def select(
         If an attribute or a race word is not known here, an image is not in the index, or no image
         is left.
     """
-    if odd := sorted(set(attributes) - set(ATTRIBUTES)):
-        raise CohortError(f"cohort attributes: {odd}; allowed: {', '.join(ATTRIBUTES)}")
+    _all_known(attributes, records)
     rows = _grouped(records, config).merge(
-        store_index[["image_id", "quarantine"]], on="image_id", how="left", indicator=True
+        store_index[["image_id", "quarantine", "checksum"]],
+        on="image_id",
+        how="left",
+        indicator=True,
     )
     _all_in_store(rows)
     flow = Flow()
@@ -70,12 +93,54 @@ def select(
     rows = flow.keep(
         f"view {' or '.join(config.views)}", rows, rows["view"].isin(config.views), rows["view"]
     )
+    rows = _of_age(rows, config.age_years, flow)
     for attribute in attributes if config.unknown_attributes == "drop" else ():
-        known = rows[attribute] != tables.UNKNOWN
-        rows = flow.keep(f"known {attribute}", rows, known, rows[attribute])
+        known = _is_known(rows, attribute)
+        rows = flow.keep(f"known {attribute}", rows, known, _constant(rows, tables.UNKNOWN))
+    if config.duplicate_images == "drop":
+        rows = _each_picture_once(rows, flow)
     if rows.empty:
         raise CohortError(f"cohort: no image is left; {_losses(flow.table())}")
-    return rows[list(tables.COHORT.columns)].reset_index(drop=True), flow.table()
+    return rows[list(tables.CHOSEN.kinds(rows.columns))].reset_index(drop=True), flow.table()
+
+
+def _all_known(attributes: tuple[str, ...], records: pd.DataFrame) -> None:
+    """Raise if an attribute is neither everybody's nor one of where people live."""
+    places = [str(c).removeprefix(PREFIX) for c in records.columns if str(c).startswith(PREFIX)]
+    if odd := sorted(set(attributes) - {*ATTRIBUTES, *places}):
+        raise CohortError(
+            f"cohort attributes: {odd}; allowed: {', '.join(ATTRIBUTES)}, and of where people live "
+            f"{', '.join(sorted(places)) or 'none (the data set is linked to no such source)'}"
+        )
+
+
+def _is_known(rows: pd.DataFrame, attribute: str) -> pd.Series:
+    """Tell which images an attribute is known of."""
+    if attribute in ATTRIBUTES:
+        return rows[attribute] != tables.UNKNOWN
+    return rows[PREFIX + attribute].notna()
+
+
+def _of_age(rows: pd.DataFrame, allowed: AgeRange, flow: Flow) -> pd.DataFrame:
+    """Keep the images taken at an age that is allowed or unknown."""
+    age = rows["age_years"]
+    young, old = age < allowed.min, age > allowed.max
+    reasons = _constant(rows, "younger").mask(old, "older")
+    name = f"age {allowed.min:g} to {allowed.max:g} years"
+    return flow.keep(name, rows, ~(young | old), reasons)
+
+
+def _each_picture_once(rows: pd.DataFrame, flow: Flow) -> pd.DataFrame:
+    """Keep the first image by name of those with the same pixels."""
+    again = rows.sort_values("image_id").duplicated("checksum") & rows["checksum"].notna()
+    kept = ~again.reindex(rows.index)
+    reasons = _constant(rows, "same pixels as another image")
+    return flow.keep("picture not stored under another name", rows, kept, reasons)
+
+
+def _constant(rows: pd.DataFrame, word: str) -> pd.Series:
+    """Say the same of every row."""
+    return pd.Series(word, index=rows.index, dtype="str")
 
 
 def _grouped(records: pd.DataFrame, config: CohortConfig) -> pd.DataFrame:

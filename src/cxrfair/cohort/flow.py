@@ -3,9 +3,10 @@
 Ingest, link and cohort each write a flow of their own; `join` lines them up for the report.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
 import pandas as pd
 
 from cxrfair import tables
@@ -16,11 +17,15 @@ class Flow:
     """The steps so far; each adds one row of `tables.FLOW`."""
 
     _steps: list[dict[str, object]] = field(default_factory=list)
+    _rows: pd.DataFrame | None = None  # what the last step handed on
+    _patients: int = 0  # in these
 
     def step(
         self, name: str, before: pd.DataFrame, after: pd.DataFrame, why: str | None = None
     ) -> pd.DataFrame:
         """Count one step (frames with patient_id, one row an image) and hand on `after`."""
+        if after is not self._rows:
+            self._rows, self._patients = after, after["patient_id"].nunique()
         self._steps.append(
             {
                 "position": len(self._steps),
@@ -28,7 +33,7 @@ class Flow:
                 "images_in": len(before),
                 "images_out": len(after),
                 "images_lost": len(before) - len(after),
-                "patients_out": after["patient_id"].nunique(),
+                "patients_out": self._patients,
                 "why": why,
             }
         )
@@ -52,12 +57,35 @@ def tally(reasons: pd.Series) -> str | None:
     return ", ".join(f"{reason} {n:,}" for reason, n in _pairs(counts)) or None
 
 
-def ingested(records: pd.DataFrame, absent: pd.DataFrame) -> pd.DataFrame:
+def tally_first(reasons: Mapping[str, pd.Series], otherwise: str) -> str | None:
+    """Count rows by the first reason that holds, in the words of `tally`."""
+    left = np.ones(len(next(iter(reasons.values()))), dtype=np.bool_)
+    counts = {}
+    for reason, holds in reasons.items():
+        counts[reason] = int((left & holds).sum())
+        left &= ~holds.to_numpy()
+    counts[otherwise] = int(left.sum())
+    often = sorted((-n, reason) for reason, n in counts.items() if n)
+    return ", ".join(f"{reason} {-n:,}" for n, reason in often) or None
+
+
+def noted(notes: Mapping[str, int]) -> str | None:
+    """Say how often each rule was applied, the commonest first: `blank sex is unknown: 12; ...`."""
+    often = sorted((-n, rule) for rule, n in notes.items() if n)
+    return "; ".join(f"{rule}: {-n:,}" for n, rule in often) or None
+
+
+def ingested(
+    records: pd.DataFrame, absent: pd.DataFrame, notes: Mapping[str, int] | None = None
+) -> pd.DataFrame:
     """Make the flow of a data set's reading: all it lists, then a step for each reason of absence.
+
+    A last step loses nothing and says which rules were applied to rows that were not as they
+    should be, where there were any.
 
     Parameters
     ----------
-    records, absent
+    records, absent, notes
         As in `datasets.Images`.
     """
     flow = Flow()
@@ -66,12 +94,15 @@ def ingested(records: pd.DataFrame, absent: pd.DataFrame) -> pd.DataFrame:
     for reason in dict.fromkeys(absent["why"]):
         name = str(reason).replace("no ", "with ", 1)
         rows = flow.keep(name, rows, rows["why"] != reason, rows["why"])
+    if said := noted(notes or {}):
+        flow.step("as the source's rules say", rows, rows, said)
     return flow.table()
 
 
 def join(*flows: pd.DataFrame) -> pd.DataFrame:
     """Line up the flows of consecutive stages as one."""
-    joined = pd.concat([flow.sort_values("position") for flow in flows], ignore_index=True)
+    parts = [flow.sort_values("position") for flow in flows if len(flow)]
+    joined = pd.concat(parts, ignore_index=True) if parts else tables.FLOW.empty()
     return joined.assign(position=joined.index.astype("int32"))
 
 

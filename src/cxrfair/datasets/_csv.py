@@ -4,16 +4,20 @@ import csv
 import gzip
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import TextIO
 
 import pandas as pd
 import pandera.pandas as pandera
+import pyarrow as pa
 from pandera.errors import SchemaErrors
 
 from cxrfair.errors import CxrfairError
 
 SHOWN = 5  # findings named in one message
+PIECE = 20_000  # rows in memory as lists
+TEXT = pa.large_string()
 
 
 class SourceError(CxrfairError):
@@ -74,7 +78,7 @@ def locate_optional(root: Path, *names: str) -> Path | None:
 
 def header(path: Path) -> tuple[str, ...]:
     """Name the columns of a file, without trailing empty ones."""
-    return tuple(next(_rows(path))[1])
+    return tuple(_names(_cells(path), path))
 
 
 def read(path: Path, columns: Mapping[str, pandera.Column]) -> pd.DataFrame:
@@ -91,17 +95,20 @@ def read(path: Path, columns: Mapping[str, pandera.Column]) -> pd.DataFrame:
         If the file is damaged, a column is missing or a cell breaks its column's promise; naming
         file, row, column, value and what is allowed, for the first few findings.
     """
-    rows = _rows(path)
-    _, names = next(rows)
+    cells = _cells(path)
+    names = _names(cells, path)
     if lacking := [name for name in columns if name not in names]:
         raise SourceError(f"{path}: no column {lacking}; has {', '.join(names)}")
     places = [names.index(name) for name in columns]
-    lines, cells = [], []
-    for line, row in rows:
-        lines.append(line)
-        cells.append([row[place] for place in places])
-    frame = pd.DataFrame(cells, index=lines, columns=list(columns), dtype="str")
-    return _checked(frame.where(frame != ""), columns, path)
+    lines: list[int] = []
+    parts: list[list[pa.Array]] = [[] for _ in columns]
+    for numbers, rows in _pieces(cells, len(names), path):
+        lines.extend(numbers)
+        for part, place in zip(parts, places, strict=True):
+            part.append(pa.array([row[place] or None for row in rows], TEXT))
+    whole = [pa.chunked_array(part, TEXT).combine_chunks() for part in parts]
+    frame: pd.DataFrame = pa.table(whole, list(columns)).to_pandas()
+    return _checked(frame.set_axis(pd.Index(lines, dtype="int64")), columns, path)
 
 
 def read_lines(path: Path) -> pd.Series:
@@ -122,21 +129,31 @@ def read_lines(path: Path) -> pd.Series:
     return text
 
 
-def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield (line, cells), header first, every row as wide as the header's named part."""
-    cells = _cells(path)
+def _names(cells: Iterator[list[str]], path: Path) -> list[str]:
+    """Take the header off, without its trailing empty columns."""
     names = [name.strip() for name in next(cells, [])]
     while names and not names[-1]:
         names.pop()
     if not names or len(set(names)) < len(names):
         raise SourceError(f"{path}: the header is {names}; every column needs a name of its own")
-    yield 1, names
-    width = len(names)
-    for line, row in enumerate(cells, 2):
-        if len(row) < width and any(row) or any(row[width:]):
-            raise SourceError(f"{path} row {line}: {len(row)} cells; the header has {width}")
-        if any(row):
-            yield line, row
+    return names
+
+
+def _pieces(
+    cells: Iterator[list[str]], width: int, path: Path
+) -> Iterator[tuple[list[int], list[list[str]]]]:
+    """Yield lines and rows some thousands at a time, each as wide as the header's named part.
+
+    Rows as lists of Python words take much more memory than as text of a column.
+    """
+    first = 2
+    while rows := list(islice(cells, PIECE)):
+        for line, row in enumerate(rows, first):
+            if any(row[width:]) or (len(row) < width and any(row)):
+                raise SourceError(f"{path} row {line}: {len(row)} cells; the header has {width}")
+        filled = [i for i, row in enumerate(rows) if any(row)]
+        yield [first + i for i in filled], [rows[i] for i in filled]
+        first += len(rows)
 
 
 def _cells(path: Path) -> Iterator[list[str]]:

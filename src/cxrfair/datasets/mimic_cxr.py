@@ -1,22 +1,45 @@
 """MIMIC-CXR-JPG 2.0.0 and 2.1.0: 377,110 images of 65,379 patients, labelled from reports."""
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
+import pandera.pandas as pandera
 
 from cxrfair import tables
+from cxrfair.config import Section
 from cxrfair.datasets import _csv, _source
 from cxrfair.datasets._csv import SourceError
-from cxrfair.datasets._source import Images
+from cxrfair.datasets._source import Images, Layout
 
 KIND: _source.Kind = "images"
 SOURCE = "Johnson et al. 2019, MIMIC-CXR-JPG, arXiv:1901.07042; PhysioNet"
 TABLES = tuple(
     f"mimic-cxr-*-{name}.csv{suffix}"
-    for name in ("metadata", "chexpert", "split")
+    for name in ("metadata", "chexpert", "negbio", "split", "test-set-labeled")
     for suffix in ("", ".gz")
 )
 IMAGES = ("files/p*/p*/s*/*.jpg",)
+LAYOUT = Layout(
+    title="MIMIC-CXR-JPG 2.1.0",
+    url="https://physionet.org/content/mimic-cxr-jpg/2.1.0/",
+    access="PhysioNet credentialed access: CITI training and a signed data use agreement.",
+    files={
+        "mimic-cxr-*-metadata.csv": "view, date and time of each image",
+        "mimic-cxr-*-chexpert.csv": "what the CheXpert labeller found in each report",
+        "mimic-cxr-*-negbio.csv": "what the NegBio labeller found",
+        "mimic-cxr-*-split.csv": "the official folds",
+        "mimic-cxr-*-test-set-labeled.csv": "an expert's labels of 687 test studies (2.1.0 only)",
+        IMAGES[0]: "the images, full size",
+    },
+    counts={"images": 377_110, "studies": 227_835, "patients": 65_379},
+    optional=(
+        "mimic-cxr-*-negbio.csv",
+        "mimic-cxr-*-split.csv",
+        "mimic-cxr-*-test-set-labeled.csv",
+    ),
+)
 
 LABELS = {
     name: name.lower().replace(" ", "_")
@@ -44,10 +67,23 @@ VIEWS = (
 )
 FOLDS = {"train": "train", "validate": "validation", "test": "test"}
 DICOM = r"[0-9a-f]{8}(-[0-9a-f]{8}){4}"
+DATE = r"\d{8}(\.0*)?"
+FLOATS = "study dates written as floats"
+EXPERT = "studies whose labels are an expert's, not CheXpert's"
 
 
-def read(root: Path) -> Images:
-    """Read the metadata, the CheXpert labels and, where there is one, the official split.
+class Options(Section):
+    """Settings `data.mimic_cxr.options`.
+
+    `labels` says whose labels count; with `expert_on_test`, an expert's for the studies of
+    `test-set-labeled` (2.1.0), which are all in the official test set, and CheXpert's for the rest.
+    """
+
+    labels: Literal["chexpert", "negbio", "expert_on_test"] = "chexpert"
+
+
+def read(root: Path, options: Options) -> Images:
+    """Read the metadata, the chosen labels and, where there is one, the official split.
 
     Images without a file, and those whose study has no labels, are listed as absent. Sex, age, race
     and insurance stay unknown until `cohort.link`.
@@ -57,10 +93,10 @@ def read(root: Path) -> Images:
     SourceError
         If a table breaks its promise or no image file exists.
     """
-    images = _metadata(_table(root, "metadata"))
+    images, n_floats = _metadata(_table(root, "metadata"))
     found = pd.Index(_source.files(root, IMAGES).values())
     kept, no_file = _source.part(images, _source.among(images["path"], found), "no image file")
-    states = _states(_table(root, "chexpert"), images)
+    states, n_expert = _chosen(root, images, options)
     kept, no_label = _source.part(kept, _source.among(kept["study_id"], states.index), "no labels")
     if kept.empty:
         raise SourceError(f"{root}: no image has a row, a file and labels; {len(images)} rows")
@@ -73,6 +109,7 @@ def read(root: Path) -> Images:
         labels=_source.long(of_images),
         annotations=tables.ANNOTATIONS.empty(),
         absent=pd.concat([no_file, no_label], ignore_index=True),
+        notes={rule: n for rule, n in ((FLOATS, n_floats), (EXPERT, n_expert)) if n},
     )
 
 
@@ -84,41 +121,41 @@ def _table(root: Path, name: str) -> Path:
     return _csv.locate(root, *(found or (f"mimic-cxr-2.0.0-{name}.csv",)))
 
 
-def _metadata(path: Path) -> pd.DataFrame:
-    """Read one row an image: ids, path, view and time."""
+def _metadata(path: Path) -> tuple[pd.DataFrame, int]:
+    """Read one row an image: ids, path, view and time; and count the dates that are floats."""
     columns = {
         "dicom_id": _csv.pattern(DICOM, "five blocks of 8 hex digits", unique=True),
         "subject_id": _csv.pattern(r"\d{8}", "8 digits"),
         "study_id": _csv.pattern(r"\d{8}", "8 digits"),
         "ViewPosition": _csv.words(VIEWS, blank=True),
-        "StudyDate": _csv.time("%Y%m%d", "a date YYYYMMDD"),
+        "StudyDate": _csv.cells(_is_date, "a date YYYYMMDD"),
         "StudyTime": _csv.cells(_is_clock, "a time HHMMSS"),
     }
     rows = _csv.read(path, columns)
     patient, study, image = rows["subject_id"], rows["study_id"], rows["dicom_id"]
-    return pd.DataFrame(
+    folder = "files/p" + patient.str[:2] + "/p" + patient + "/s" + study
+    images = pd.DataFrame(
         {
             "image_id": image,
             "patient_id": patient,
             "study_id": study,
-            "path": "files/p"
-            + patient.str[:2]
-            + "/p"
-            + patient
-            + "/s"
-            + study
-            + "/"
-            + image
-            + ".jpg",
+            "path": folder + "/" + image + ".jpg",
             "view": rows["ViewPosition"],
-            "acquired_at": _time(rows["StudyDate"], rows["StudyTime"]),
+            "acquired_at": _time(rows["StudyDate"].str[:8], rows["StudyTime"]),
         }
     )
+    return images, int((rows["StudyDate"].str.len() > 8).sum())
 
 
 def _time(date: pd.Series, clock: pd.Series) -> pd.Series:
     """Join YYYYMMDD and HHMMSS.fff, whose leading zeros a float has lost; whole seconds."""
     return pd.to_datetime(date + _six_digits(clock), format="%Y%m%d%H%M%S").dt.as_unit("s")
+
+
+def _is_date(text: pd.Series) -> pd.Series:
+    """Tell which cells hold YYYYMMDD, also as a float writes it."""
+    shaped = text.str.fullmatch(DATE)
+    return shaped & pd.to_datetime(text.str[:8], format="%Y%m%d", errors="coerce").notna()
 
 
 def _is_clock(text: pd.Series) -> pd.Series:
@@ -132,20 +169,44 @@ def _six_digits(clock: pd.Series) -> pd.Series:
     return clock.str.extract(r"^(\d*)", expand=False).str.zfill(6)
 
 
-def _states(path: Path, images: pd.DataFrame) -> pd.DataFrame:
-    """Read what CheXpert said of each study; blank is unmentioned."""
-    label = _csv.pattern(r"(-?1|0)(\.0*)?", "1, 0, -1", blank=True)
-    columns = {
-        "subject_id": _csv.pattern(r"\d{8}", "8 digits"),
-        "study_id": _csv.pattern(r"\d{8}", "8 digits", unique=True),
-        **dict.fromkeys(LABELS, label),
-    }
-    rows = _csv.read(path, columns)
+def _chosen(root: Path, images: pd.DataFrame, options: Options) -> tuple[pd.DataFrame, int]:
+    """Read the state of each study and label, and count the studies that an expert labelled."""
+    if options.labels != "expert_on_test":
+        return _automatic(_table(root, options.labels), images), 0
+    states = _automatic(_table(root, "chexpert"), images)
+    path = _table(root, "test-set-labeled")
+    spelt = {"Lung Opacity": "Airspace Opacity"} if "Airspace Opacity" in _csv.header(path) else {}
+    names = {spelt.get(name, name): ours for name, ours in LABELS.items()}
+    expert = _states(_csv.read(path, {"study_id": _study_id(), **_label_columns(names)}), names)
+    of_expert = _source.among(pd.Series(states.index), expert.index).to_numpy()
+    known = _source.among(pd.Series(expert.index), pd.Index(images["study_id"].unique()))
+    return pd.concat([states[~of_expert], expert]), int(known.sum())
+
+
+def _automatic(path: Path, images: pd.DataFrame) -> pd.DataFrame:
+    """Read what a labeller found in the report of each study."""
+    columns = {"subject_id": _csv.pattern(r"\d{8}", "8 digits"), "study_id": _study_id()}
+    rows = _csv.read(path, {**columns, **_label_columns(LABELS)})
     _same_patients(rows, images, path)
+    return _states(rows, LABELS)
+
+
+def _study_id() -> pandera.Column:
+    """Describe the column of studies, each there once."""
+    return _csv.pattern(r"\d{8}", "8 digits", unique=True)
+
+
+def _label_columns(names: Iterable[str]) -> dict[str, pandera.Column]:
+    """Describe the columns of labels."""
+    return dict.fromkeys(names, _csv.pattern(r"(-?1|0)(\.0*)?", "1, 0, -1", blank=True))
+
+
+def _states(rows: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
+    """Turn labels into states (rows: study_id as index; columns: ours); blank is unmentioned."""
     of_study = rows.set_index("study_id")
     states = {
         ours: of_study[name].str.extract(r"^(-?\d)", expand=False).map(STATES).fillna("unmentioned")
-        for name, ours in LABELS.items()
+        for name, ours in names.items()
     }
     return pd.DataFrame(states)
 

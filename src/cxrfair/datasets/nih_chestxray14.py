@@ -1,6 +1,7 @@
 """NIH ChestX-ray14: 112,120 frontal images of 30,805 patients, table forms of 2017 and 2020."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import pandas as pd
@@ -9,7 +10,7 @@ import pandera.pandas as pandera
 from cxrfair import tables
 from cxrfair.datasets import _csv, _source
 from cxrfair.datasets._csv import SourceError
-from cxrfair.datasets._source import Images
+from cxrfair.datasets._source import Images, Layout
 
 KIND: _source.Kind = "images"
 SOURCE = "Wang et al. 2017, ChestX-ray8, CVPR, pp. 3462-3471; NIH Clinical Center"
@@ -25,6 +26,21 @@ TABLES = tuple(
     for suffix in ("", ".gz")
 )
 IMAGES = ("images/*.png", "images_*/images/*.png")
+LAYOUT = Layout(
+    title="NIH ChestX-ray14",
+    url="https://nihcc.app.box.com/v/ChestXray-NIHCC",
+    access="Open: nothing to sign; the NIH Clinical Center asks to be named as the source and for "
+    "the paper to be cited.",
+    files={
+        "Data_Entry_2017*.csv": "one row an image: findings, patient, age, sex, view",
+        "BBox_List_2017.csv": "boxes around some findings",
+        "train_val_list.txt": "images of the official training and validation fold",
+        "test_list.txt": "images of the official test fold",
+        "images*/**/*.png": "the images: images/ or images_001/images/ to images_012/images/",
+    },
+    counts={"images": 112_120, "patients": 30_805, "boxes": 984},
+    optional=("BBox_List_2017.csv", "train_val_list.txt", "test_list.txt"),
+)
 
 LABELS = {
     "Atelectasis": "atelectasis",
@@ -43,7 +59,8 @@ LABELS = {
     "Pneumonia": "pneumonia",
     "Pneumothorax": "pneumothorax",
 }
-BOXED = {**LABELS, "Infiltrate": "infiltration"}  # the box list's own spelling
+OTHER = "Infiltrate"  # the box list's own spelling
+BOXED = {**LABELS, OTHER: "infiltration"}
 SEXES = {"F": "female", "M": "male"}
 YEARS = {"Y": 1.0, "M": 1 / 12, "D": 1 / 365.25}  # a unit of the 2017 ages, in years
 OLDEST_YEARS = 120  # the 2017 table holds ages such as 414Y
@@ -58,7 +75,9 @@ def read(root: Path) -> Images:
     SourceError
         If a table breaks its promise or no image file exists.
     """
-    entries = _entries(_csv.locate(root, "Data_Entry_2017_v2020.csv", "Data_Entry_2017.csv"))
+    notes: Counter[str] = Counter()
+    table = _csv.locate(root, "Data_Entry_2017_v2020.csv", "Data_Entry_2017.csv")
+    entries = _entries(table, notes)
     found = _source.files(root, IMAGES)
     entries["path"] = entries["image_id"].map(found)
     kept, absent = _source.part(entries, entries["path"].notna(), "no image file")
@@ -71,8 +90,9 @@ def read(root: Path) -> Images:
     return Images(
         records=_source.fill(tables.RECORDS, known),
         labels=_source.long(_states(kept)),
-        annotations=_boxes(root, kept["image_id"]),
+        annotations=_boxes(root, kept["image_id"], notes),
         absent=absent,
+        notes={rule: count for rule, count in sorted(notes.items()) if count},
     )
 
 
@@ -100,7 +120,7 @@ def official_split(root: Path) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _entries(path: Path) -> pd.DataFrame:
+def _entries(path: Path, notes: Counter[str]) -> pd.DataFrame:
     """Read one row an image, in our words, with its findings still as the source joins them."""
     sex = "Patient Sex" if "Patient Sex" in _csv.header(path) else "Patient Gender"
     columns = {
@@ -113,6 +133,11 @@ def _entries(path: Path) -> pd.DataFrame:
     }
     rows = _csv.read(path, columns)
     image = rows["Image Index"]
+    years = _age_years(rows["Patient Age"])
+    notes[f"age above {OLDEST_YEARS} years: unknown"] += int((years > OLDEST_YEARS).sum())
+    notes["age in months or days: made years"] += int(
+        rows["Patient Age"].str.fullmatch(r"\d+[MD]").eq(True).sum()
+    )
     return pd.DataFrame(
         {
             "image_id": image,
@@ -120,7 +145,7 @@ def _entries(path: Path) -> pd.DataFrame:
             "study_id": image.str.removesuffix(".png"),  # a follow-up is one image
             "view": rows["View Position"],
             "sex": rows[sex].map(SEXES).fillna(tables.UNKNOWN),
-            "age_years": _age_years(rows["Patient Age"]),
+            "age_years": years.where(years <= OLDEST_YEARS),
             "findings": rows["Finding Labels"],
         }
     )
@@ -134,10 +159,9 @@ def _findings() -> pandera.Column:
 
 
 def _age_years(text: pd.Series) -> pd.Series:
-    """Turn `058Y`, `011M`, `003D` and `58` into years; an impossible age is unknown."""
+    """Turn `058Y`, `011M`, `003D` and `58` into years."""
     unit = text.str.extract(r"([YMD])$")[0].fillna("Y").map(YEARS)
-    years = text.str.extract(r"^(\d+)")[0].astype("float64") * unit.astype("float64")
-    return years.where(years <= OLDEST_YEARS)
+    return text.str.extract(r"^(\d+)")[0].astype("float64") * unit.astype("float64")
 
 
 def _states(entries: pd.DataFrame) -> pd.DataFrame:
@@ -147,7 +171,7 @@ def _states(entries: pd.DataFrame) -> pd.DataFrame:
     return listed.replace({True: "positive", False: "unmentioned"}).astype("str")
 
 
-def _boxes(root: Path, images: pd.Series) -> pd.DataFrame:
+def _boxes(root: Path, images: pd.Series, notes: Counter[str]) -> pd.DataFrame:
     """Read the boxes of `images`, in the coordinates of the original 1024-pixel image."""
     path = _csv.locate_optional(root, "BBox_List_2017.csv")
     if path is None:
@@ -158,7 +182,10 @@ def _boxes(root: Path, images: pd.Series) -> pd.DataFrame:
         **{corner: _csv.number("pixels") for corner in CORNERS},
     }
     rows = _csv.read(path, columns)
-    rows = rows[_source.among(rows["Image Index"], pd.Index(images))]
+    there = _source.among(rows["Image Index"], pd.Index(images))
+    notes["boxes in images that are not there: left out"] += int((~there).sum())
+    rows = rows[there]
+    notes["boxes called Infiltrate: infiltration"] += int((rows["Finding Label"] == OTHER).sum())
     known = pd.DataFrame(
         {
             "image_id": rows["Image Index"],

@@ -1,26 +1,29 @@
-"""One image file to one square grey array."""
+"""One image file to one square grey array; what kind of file it is, its content says."""
 
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from cxrfair.errors import CxrfairError
+from cxrfair.images import dicom, pictures, raw
+from cxrfair.images.shades import Grey
+from cxrfair.images.unreadable import (
+    MAX_BYTES,
+    MISSING,
+    NOT_AN_IMAGE,
+    TOO_LONG,
+    UnreadableImageError,
+)
 
-MAX_PIXELS = 200_000_000  # ten times the largest detector; more is a decompression bomb
-DRAFT = 2  # a JPEG is decoded at no less than this multiple of the size wanted
+__all__ = ["UnreadableImageError", "decode"]
 
 
-class UnreadableImageError(CxrfairError):
-    """An image that cannot be used; the message is the reason in the quarantine table."""
-
-
-def decode(path: Path, size: int) -> tuple[NDArray[np.uint8], int, int]:
+def decode(path: Path, size: int) -> tuple[Grey, int, int]:
     """Read an image as grey, shrink its longer side to `size` and pad the shorter with black.
 
     The whole image is kept and its proportions with it: cropping would cut the costophrenic angles
-    off a portrait film, stretching would change the heart's width.
+    off a portrait film, stretching would change the heart's width. JPEG, PNG and DICOM are known by
+    their first bytes, a raw image by its name's ending; nothing else is tried.
 
     Returns
     -------
@@ -32,34 +35,44 @@ def decode(path: Path, size: int) -> tuple[NDArray[np.uint8], int, int]:
     UnreadableImageError
         Where the file is missing, truncated, not an image or too large to be one.
     """
+    data = _content(path)
+    if data.startswith(pictures.JPEG):
+        found = pictures.read_jpeg(data, size)
+        extent = found.width / found.by, found.height / found.by
+        return _square(found.grey, extent, size), found.width, found.height
+    if data.startswith(pictures.PNG):
+        grey = pictures.read_png(data)
+    elif data[dicom.PREAMBLE : dicom.PREAMBLE + len(dicom.MAGIC)] == dicom.MAGIC:
+        grey = dicom.read(data)
+    elif path.suffix.lower() == raw.SUFFIX:
+        grey = raw.read(data)
+    else:
+        raise UnreadableImageError(NOT_AN_IMAGE)
+    height, width = grey.shape
+    return _square(grey, (width, height), size), width, height
+
+
+def _content(path: Path) -> bytes:
+    """Read a plain file that is not absurdly long."""
     try:
-        with Image.open(path) as image:
-            width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise UnreadableImageError("more pixels than any X-ray has")
-            return _square(_grey(image, size), size), width, height
-    except FileNotFoundError:
-        raise UnreadableImageError("missing") from None
-    except UnidentifiedImageError:
-        raise UnreadableImageError("not an image") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        raise UnreadableImageError("truncated or damaged") from None
+        if not path.is_file():
+            raise UnreadableImageError("not a file" if path.exists() else MISSING)
+        if path.stat().st_size > MAX_BYTES:
+            raise UnreadableImageError(TOO_LONG)
+        return path.read_bytes()
+    except (OSError, ValueError):  # no permission, a disk that fails, a zero byte in the name
+        raise UnreadableImageError("the file cannot be opened") from None
 
 
-def _grey(image: Image.Image, size: int) -> Image.Image:
-    """Load the pixels as 8-bit grey; 16-bit files keep their upper eight bits."""
-    image.draft("L", (DRAFT * size, DRAFT * size))
-    image.load()
-    if image.mode.startswith("I;16") or image.mode == "I":
-        return Image.fromarray((np.asarray(image, np.uint32) >> 8).clip(0, 255).astype(np.uint8))
-    return image.convert("L")
+def _square(grey: Grey, extent: tuple[float, float], size: int) -> Grey:
+    """Resize the longer side to `size` and centre the result on black.
 
-
-def _square(image: Image.Image, size: int) -> NDArray[np.uint8]:
-    """Resize the longer side to `size` and centre the result on black."""
-    scale = size / max(image.size)
-    width, height = (max(1, round(side * scale)) for side in image.size)
-    small = image.resize((width, height), Image.Resampling.LANCZOS)
+    `extent` is the width and height of the picture in `grey`, in its pixels.
+    """
+    width, height = (max(1, round(side * size / max(extent))) for side in extent)
+    small = Image.fromarray(grey).resize(
+        (width, height), Image.Resampling.LANCZOS, box=(0, 0, *extent)
+    )
     canvas = np.zeros((size, size), np.uint8)
     top, left = (size - height) // 2, (size - width) // 2
     canvas[top : top + height, left : left + width] = np.asarray(small)

@@ -1,9 +1,7 @@
 """The image store: every image of a data set decoded once into one memory-mapped array."""
 
-import hashlib
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path, PurePosixPath
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,55 +11,22 @@ from pydantic import Field, PositiveInt
 from cxrfair.config import Section
 from cxrfair.errors import CxrfairError
 from cxrfair.files import whole
-from cxrfair.images.decode import UnreadableImageError, decode
-from cxrfair.progress import track
-
-Decoded = tuple[NDArray[np.uint8] | None, int | None, int | None, str | None]
 
 
 class ImageConfig(Section):
-    """Section `images` of params.yaml: `size` in pixels, the share of images that may be bad."""
+    """Section `images` of params.yaml.
+
+    `size` in pixels; `shards`, the parts that are decoded as jobs of their own; `max_quarantined`,
+    the share of images that may be unreadable.
+    """
 
     size: PositiveInt
+    shards: PositiveInt
     max_quarantined: float = Field(ge=0, le=1)
 
 
 class QuarantineError(CxrfairError):
     """More images than allowed cannot be read."""
-
-
-def build(
-    records: pd.DataFrame, root: Path, config: ImageConfig, pixels: Path, workers: int
-) -> pd.DataFrame:
-    """Decode every image of `records` into `pixels`, an array (n, size, size) of uint8.
-
-    Returns
-    -------
-    DataFrame
-        Rows of `tables.STORE_INDEX`, one per record; unreadable images have a reason and no row.
-    """
-    ordered = records.sort_values("image_id", ignore_index=True)
-    rows: list[dict[str, object]] = []
-    with whole(pixels) as part:
-        shape = (len(ordered), config.size, config.size)
-        array = np.lib.format.open_memmap(part, mode="w+", dtype=np.uint8, shape=shape)
-        paths = ordered["path"].tolist()
-        decoded = track(
-            _decode_all(root, paths, config.size, workers), "decode", "images", shape[0]
-        )
-        for row, (image, width, height, reason) in enumerate(decoded):
-            found: dict[str, object] = {"quarantine": reason}
-            if image is not None:
-                array[row] = image
-                checksum = hashlib.blake2b(image.tobytes(), digest_size=16).hexdigest()
-                found |= {"row": row, "width": width, "height": height, "checksum": checksum}
-            rows.append(found)
-        array.flush()
-    columns = ["row", "checksum", "width", "height", "quarantine"]
-    index = pd.DataFrame(rows, columns=columns).astype(
-        {"row": "Int64", "width": "Int32", "height": "Int32"}
-    )
-    return pd.concat([ordered[["image_id"]], index], axis=1)
 
 
 def refuse_if_too_many(index: pd.DataFrame, config: ImageConfig, listed: Path) -> None:
@@ -74,7 +39,7 @@ def refuse_if_too_many(index: pd.DataFrame, config: ImageConfig, listed: Path) -
         listed.unlink(missing_ok=True)
         return
     with whole(listed) as part:
-        bad[["image_id", "quarantine"]].to_csv(part, index=False)
+        bad[["image_id", "quarantine"]].to_csv(part, index=False, lineterminator="\n")
     reasons = ", ".join(f"{n} {why}" for why, n in bad["quarantine"].value_counts().items())
     raise QuarantineError(
         f"images: {len(bad)} of {len(index)} cannot be read ({reasons}), listed in {listed}; "
@@ -108,23 +73,3 @@ class Store:
     def size(self) -> int:
         """Return the side of an image in pixels."""
         return int(self._pixels.shape[1])
-
-
-def _decode_all(root: Path, paths: list[str], size: int, workers: int) -> Iterator[Decoded]:
-    """Decode in threads (Pillow lets go of the interpreter), yielding in order, a few ahead."""
-    ahead = 64 * workers
-    with ThreadPoolExecutor(workers) as pool:
-        for start in range(0, len(paths), ahead):
-            block = paths[start : start + ahead]
-            yield from pool.map(lambda path: _decode_one(root, path, size), block)
-
-
-def _decode_one(root: Path, path: str, size: int) -> Decoded:
-    parts = PurePosixPath(path)
-    if parts.is_absolute() or ".." in parts.parts:
-        return None, None, None, "path leaves the data set's folder"
-    try:
-        image, width, height = decode(root / path, size)
-    except UnreadableImageError as error:
-        return None, None, None, str(error)
-    return image, width, height, None

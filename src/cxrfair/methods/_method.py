@@ -19,8 +19,8 @@ C = TypeVar("C", bound=Section)
 class Batch:
     """One step's data.
 
-    `image` (n, 1, h, w) in [0, 1]; `target` (n, k) in {0, 1}, NaN where the label is missing;
-    `group` (n,) in [0, g).
+    `image` (n, 1, h, w) in [0, 1]; `target` (n, k) in {0, 1}, between for a label learnt with its
+    doubt, NaN where the label is missing; `group` (n,) in [0, g).
     """
 
     image: Tensor

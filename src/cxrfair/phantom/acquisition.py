@@ -72,7 +72,7 @@ def settings(config: PhantomConfig, rows: pd.DataFrame, profile: Profile) -> pd.
         "log_gamma": 0.08 * z[5] + tone + profile.log_gamma * site,
         "brightness": 0.025 * z[6] + (profile.brightness - 0.02 * portable) * site,
         "contrast": np.exp(0.06 * z[7] + (profile.contrast - 0.12 * portable) * site),
-        "sigma": config.noise * 0.022 * (1 + 0.5 * portable),
+        "sigma": config.noise * 0.012 * (1 + 0.5 * portable),
         "grain": np.clip(grain, 0, 1),
         "border": np.clip(profile.border * site + 0.006 * z[8], 0, 0.1),
         "marker_x": 0.80 + 0.02 * z[9],

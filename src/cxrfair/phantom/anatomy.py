@@ -1,19 +1,19 @@
 """The body: what is measured of each person (S -> X), and its shadow, layer by layer."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pandas as pd
 
-from cxrfair.phantom import noise
-from cxrfair.phantom.canvas import Grid, Parameters, disc, edge, glow, window
+from cxrfair.phantom import bones, noise
+from cxrfair.phantom.canvas import Grid, Parameters, disc, edge, window
 from cxrfair.phantom.config import PhantomConfig
 from cxrfair.phantom.noise import Floats, Keys
 
 Extent = tuple[tuple[float, float], tuple[float, float]]
 
-AIR = 0.40  # how much darker lung is than the tissue around it
+AIR = 0.25  # how much darker lung is than the tissue around it
 
 
 @dataclass(frozen=True)
@@ -23,14 +23,20 @@ class Thorax:
     lung: Floats
     cavity: Floats  # lung and the costophrenic recess below it
     heart: Floats
+    trunk: Floats  # the mediastinum above the heart
     air: Floats  # lung that the heart does not hide
     breast: Floats  # shadow of the breasts, not from 0 to 1
+    belly: Floats  # what lies below the diaphragm
     rim: Floats  # depth below the chest wall
+
+    def covered(self) -> Floats:
+        """Return how far heart and belly hide the ribs, 0 to 1."""
+        hidden: Floats = np.maximum(0.92 * self.belly, 0.4 * self.heart)
+        return hidden
 
     def __getitem__(self, rows: Keys) -> "Thorax":
         """Return the regions of some of the pictures."""
-        fields = (self.lung, self.cavity, self.heart, self.air, self.breast, self.rim)
-        return Thorax(*(field[rows] for field in fields))
+        return Thorax(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
 def measure(config: PhantomConfig, persons: pd.DataFrame) -> pd.DataFrame:
@@ -39,74 +45,103 @@ def measure(config: PhantomConfig, persons: pd.DataFrame) -> pd.DataFrame:
     Sex moves the thorax's width and adds a breast shadow, age dims the ribs, unfolds the aorta and
     brightens the spine, each in proportion to its strength in `direct_path`.
     """
-    z = noise.normal(config.seed, "body", persons["patient"].to_numpy(), 14).T
+    z = noise.normal(config.seed, "body", persons["patient"].to_numpy(), 16).T
     female = (persons["sex"] == "female").to_numpy(float) * config.direct_path.sex
     male = (persons["sex"] == "male").to_numpy(float) * config.direct_path.sex
     years = (persons["age_years"].to_numpy(float) - 50) / 30 * config.direct_path.age
     width = 0.70 + 0.025 * z[0] + 0.025 * male - 0.025 * female
     body = {
         "lung_width": width,
-        "lung_height": 0.98 + 0.03 * z[1],
+        "lung_height": 1.02 + 0.03 * z[1],
         "diaphragm": 0.50 + 0.05 * z[2],
+        "tilt": 0.05 + 0.015 * z[14],  # how much lower the picture's right half lies
+        "mediastinum": np.clip(0.10 + 0.012 * z[15], 0.06, 0.16),
         "heart_ratio": 0.44 + 0.03 * z[3] + 0.01 * years,
         "aorta": np.clip(0.085 + 0.012 * z[4] + 0.018 * years, 0.04, 0.2),
-        "rib_pitch": 0.185 + 0.008 * z[5],
+        "rib_pitch": 0.142 + 0.007 * z[5],
         "rib_phase": z[6],
-        "bone": np.clip(0.095 + 0.015 * z[7] - 0.03 * years, 0.02, 0.2),
-        "spine": np.clip(0.11 + 0.02 * z[8] + 0.025 * years, 0.02, 0.3),
+        "bone": np.clip(0.085 + 0.015 * z[7] - 0.03 * years, 0.02, 0.2),
+        "spine": np.clip(0.07 + 0.015 * z[8] + 0.02 * years, 0.01, 0.3),
         "torso": width + 0.14 + 0.04 * np.abs(z[9]),
         "fat": 0.05 * z[9],
         "breast": female * np.clip(0.18 + 0.05 * z[10], 0.05, 0.3),
         "breast_y": 0.32 + 0.08 * z[11],
         "breast_radius": np.clip(0.36 + 0.04 * z[12], 0.25, 0.5),
-        "vessels": np.clip(0.080 + 0.012 * z[13], 0.02, 0.15),
+        "vessels": np.clip(0.105 + 0.015 * z[13], 0.02, 0.15),
     }
     return pd.DataFrame(body, index=persons.index)
 
 
 def thorax(grid: Grid, p: Parameters) -> Thorax:
-    """Lay out lungs, chest cavity and heart."""
-    x, y, ax = grid.x, grid.y, grid.ax
-    up = (y - 0.25) / p["lung_height"]
-    outer = p["lung_width"] * np.sqrt(np.maximum(1 - up * up, 0))
-    rim = outer - ax
-    left = edge(x, 0.05)
-    dome = p["diaphragm"] + 0.05 * left - 0.13 + 0.9 * np.square(ax - 0.32)
-    inside = edge(rim, 0.025) * edge(ax - 0.115, 0.03)
-    lung = inside * edge(dome - y, 0.025)
+    """Lay out lungs, chest cavity, heart and belly."""
+    y, ax = grid.y, grid.ax
+    up = (y - 0.30) / p["lung_height"]
+    rim = p["lung_width"] * np.sqrt(np.maximum(1 - up * up, 0)) - ax
+    apex = np.clip(-0.42 - y, 0, 1)
+    inside = edge(rim, 0.02) * edge(ax - 0.10 - 1.6 * apex * apex, 0.03)
+    left = edge(grid.x, 0.05)
+    bow = np.maximum(ax - 0.30, 0.14 - 0.45 * ax)
+    dome = p["diaphragm"] + p["tilt"] * (left - 0.5) - 0.105 + 1.5 * bow * bow
+    belly = edge(y - dome, 0.016)
+    lung = inside * (1 - belly)
     cavity = inside * edge(p["diaphragm"] + 0.09 - y, 0.03)
-    heart = _heart(grid, p)
-    air = lung * (1 - 0.93 * heart)
-    return Thorax(lung, cavity, heart, air, _breasts(grid, p), rim)
+    heart, trunk = _heart(grid, p), _trunk(grid, p)
+    air = lung * (1 - 0.95 * np.maximum(heart, trunk))
+    flank = edge(y - p["diaphragm"] - 0.05, 0.25)
+    belly += edge(-rim, 0.02) * (flank - belly)
+    return Thorax(lung, cavity, heart, trunk, air, _breasts(grid, p), belly, rim)
 
 
 def _heart(whole: Grid, p: Parameters) -> Floats:
-    """Draw the heart: a tilted ellipse, its width `heart_ratio` of the thorax, and the trunk."""
-    place = window(whole.size, (-0.65, 0.85), (-0.8, 1.0))
+    """Melt left ventricle, right atrium and outflow into one, `heart_ratio` of the thorax wide."""
+    place = window(whole.size, (-0.65, 0.85), (-0.45, 1.0))
     grid = whole.part(place)
     half = p["heart_ratio"] * p["lung_width"]
-    dx, dy = grid.x - 0.32 * half, grid.y - (p["diaphragm"] - 0.20)
-    across, along = dx * 0.90 + dy * 0.43, dy * 0.90 - dx * 0.43
-    heart = disc(across / half, along / (0.16 + 0.50 * half), 0.10)
-    slant = 0.10 + 0.20 * np.clip(grid.y + 0.42, 0, 0.6) + 0.25 * (p["aorta"] - 0.085)
-    trunk = edge(slant - np.abs(grid.x - 0.02), 0.05) * edge(grid.y + 0.40, 0.25)
+    low = p["diaphragm"]
+    dx, dy = grid.x - 0.52 * half, grid.y - low + 0.15
+    across, along = (dx * 0.88 + dy * 0.47) / half, (dy * 0.88 - dx * 0.47) / (0.10 + 0.45 * half)
+    melted = np.exp(2.5 - 2.5 * (across * across + along * along))
+    dx, dy = (grid.x - 0.00) / (0.56 * half), (grid.y - low + 0.26) / 0.30
+    melted += np.exp(2.5 - 2.5 * (dx * dx + dy * dy))
+    dx, dy = (grid.x - 0.06) / (0.05 + 0.38 * half), (grid.y - low + 0.46) / 0.26
+    melted += np.exp(2.5 - 2.5 * (dx * dx + dy * dy))
     drawn = np.zeros_like(whole.x)
-    drawn[place] = np.maximum(heart, trunk)
+    drawn[place] = edge(melted - 1, 0.45)
     return drawn
 
 
-def shadow(grid: Grid, p: Parameters, chest: Thorax) -> Floats:
-    """Add up what the body absorbs, findings and lung texture left out; about 0 to 1.2."""
+def _trunk(whole: Grid, p: Parameters) -> Floats:
+    """Draw the great vessels above the heart, `mediastinum` wide either side, and the aorta's knob.
+
+    The aorta unfolds with its width, so that its knob comes out of the band.
+    """
+    place = window(whole.size, (-0.6, 0.6), (-0.9, 0.6))
+    grid = whole.part(place)
+    half = p["mediastinum"] + 0.22 * np.clip(grid.y + 0.38, 0, 0.6) + 0.25 * (p["aorta"] - 0.085)
+    band = edge(half - np.abs(grid.x - 0.01), 0.025) * edge(grid.y + 0.50, 0.25)
+    band *= edge(p["diaphragm"] - 0.30 - grid.y, 0.10)
+    out = p["mediastinum"] - 0.045 + 0.5 * (p["aorta"] - 0.085)
+    knob = disc((grid.x - out) / p["aorta"], (grid.y + 0.27) / (1.25 * p["aorta"]), 0.2)
+    drawn = np.zeros_like(whole.x)
+    drawn[place] = np.maximum(band, knob)
+    return drawn
+
+
+def shadow(grid: Grid, p: Parameters, chest: Thorax, texture: Floats) -> Floats:
+    """Add up what the body absorbs, findings and lung markings left out; about 0 to 1.1."""
     y, ax = grid.y, grid.ax
     arm = edge(-0.30 - y, 0.30)
     torso = p["torso"] + 0.10 * np.square(y) + 0.45 * arm
     slope = -0.97 + 0.34 * np.clip(ax - 0.18, 0, 1) - 0.30 * edge(0.24 - ax, 0.08)
     body = edge(torso - ax, 0.06) * edge(y - slope, 0.06)
-    depth = 0.56 + p["fat"] + 0.12 * edge(y - p["diaphragm"], 0.4) - 0.10 * np.square(ax)
-    total = body * (depth - 0.12 * edge(-0.55 - y, 0.3))
+    total = 0.48 + p["fat"] - 0.14 * np.square(ax) - 0.10 * edge(-0.55 - y, 0.3)
+    total += 0.12 * edge(y - p["diaphragm"], 0.3) + 0.012 * texture
+    total += 0.25 * chest.belly
+    total += 0.17 * np.maximum(chest.heart, chest.trunk) * (1 - 0.8 * chest.belly)
     total -= AIR * chest.air
-    total += 0.07 * chest.heart * (1 - 0.5 * edge(y - p["diaphragm"], 0.1))
-    total += _ribs(grid, p, chest) * body
+    total += 0.07 * edge(0.20 - ax, 0.14)
+    total += bones.ribs(grid, p, chest.rim, chest.covered())
+    total *= body
     for place, draw in PLACES:
         here = window(grid.size, *place)
         total[here] += draw(grid.part(here), p)
@@ -114,56 +149,45 @@ def shadow(grid: Grid, p: Parameters, chest: Thorax) -> Floats:
     return total
 
 
-def _ribs(grid: Grid, p: Parameters, chest: Thorax) -> Floats:
-    """Draw the ribs' backs and fronts, and the chest wall."""
-    y, ax = grid.y, grid.ax
-    below = edge(y - p["diaphragm"] + 0.06, 0.1)
-    cage = edge(chest.rim + 0.05, 0.03) * (1 - 0.75 * below) * (1 - 0.4 * chest.heart)
-    turn = np.float32(2 * np.pi) / p["rib_pitch"]
-    back = np.cos((y + 0.10 - 0.85 * np.square(ax - 0.22)) * turn + p["rib_phase"])
-    front = np.cos((y - 0.75 * ax) * (0.80 * turn) + 2 * p["rib_phase"])
-    ribs = edge(back - 0.30, 0.5) * edge(ax - 0.10, 0.06)
-    ribs += 0.45 * edge(front - 0.45, 0.5) * edge(ax - 0.32, 0.12)
-    wall = 0.8 * glow(chest.rim + 0.02, 0.03) * (1 - 0.6 * below)
-    drawn: Floats = p["bone"] * (ribs * cage + wall)
-    return drawn
-
-
-def _shoulders(grid: Grid, p: Parameters) -> Floats:
-    """Draw collar bones, heads of the arms and, in bedside pictures, shoulder blades."""
-    y, ax = grid.y, grid.ax
-    collar = y + 0.62 + 0.26 * (ax - 0.1) - 0.45 * np.square(ax - 0.45)
-    reach = edge(ax - 0.09, 0.03) * edge(0.78 - ax, 0.06)
-    total = 1.1 * edge(0.035 - np.abs(collar), 0.025) * reach
-    blade = edge(ax - 0.50 - 0.25 * (y + 0.6), 0.06) * edge(0.24 - np.abs(y + 0.35), 0.10)
-    head = glow(ax - 0.86, 0.10) * glow(y + 0.58, 0.12)
-    drawn: Floats = p["bone"] * (total + 0.6 * p["portable"] * blade + 0.9 * head)
-    return drawn
+def markings(grid: Grid, p: Parameters, texture: Floats, fine: Floats) -> Floats:
+    """Draw a lung's vessels: they fan out from the hila, crooked by the noise, and thin out."""
+    dx, dy = grid.ax - 0.05, grid.y - 0.02
+    far = dx * dx
+    far += 0.45 * dy * dy
+    turn = dy / (np.maximum(dx, 0) + 0.06)
+    turn /= 1 + 0.5 * np.abs(turn)
+    fan = edge(np.cos(11 * turn + 1.2 * texture + 0.6 * fine) - 0.35, 0.5)
+    fan += 0.7 * edge(np.cos(23 * turn + 1.3 * texture + 1.3 * fine) - 0.3, 0.5)
+    near = 1 / (1 + 9 * far)
+    fan *= near * edge(far - 0.02, 0.02)
+    fan += 0.35 * np.maximum(1 - 1.6 * np.abs(fine), 0) * near
+    fan += 0.16 * texture
+    fan *= p["vessels"]
+    return fan
 
 
 def _mediastinum(grid: Grid, p: Parameters) -> Floats:
-    """Draw the central shadow with spine, windpipe, aortic arch and hila."""
+    """Draw what lies in the middle: spine, windpipe with its fork, and hila."""
     x, y, ax = grid.x, grid.y, grid.ax
-    discs = 0.82 + 0.18 * np.cos(y * 40 + p["rib_phase"])
-    total = p["spine"] * edge(0.085 - ax, 0.05) * discs
-    total += 0.08 * edge(0.15 - ax, 0.08)
-    total -= 0.09 * edge(0.035 - np.abs(x + 0.02 + 0.04 * y), 0.03) * edge(-0.30 - y, 0.12)
-    total += 0.16 * disc((x - 0.10) / (0.8 * p["aorta"] + 0.02), (y + 0.28) / (1.2 * p["aorta"]))
-    total += 0.15 * glow(ax - 0.20, 0.055) * glow(y + 0.02 + 0.05 * x, 0.10)
+    total = bones.spine(grid, p)
+    pipe = edge(0.034 - np.abs(x + 0.012), 0.014) * edge(-0.24 - y, 0.05)
+    forked = edge(0.022 - np.abs(ax - 0.04 - 0.75 * (y + 0.24)), 0.016)
+    total -= 0.11 * (pipe + 0.7 * forked * edge(0.10 - np.abs(y + 0.17), 0.04))
+    dx, dy = (ax - 0.19) / 0.08, (y + 0.02 + 0.12 * x) / 0.14
+    total += 0.14 * np.exp(-(dx * dx + dy * dy))
     return total
 
 
 def _abdomen(grid: Grid, p: Parameters) -> Floats:
-    """Draw the belly below the diaphragm, with the stomach's air bubble."""
-    total = 0.10 * edge(grid.y - p["diaphragm"] - 0.02, 0.08)
-    bubble = disc((grid.x - 0.36) / 0.15, (grid.y - p["diaphragm"] - 0.10) / 0.07, 0.3)
-    return total - 0.12 * bubble
+    """Draw the stomach's air bubble below the diaphragm."""
+    dx, dy = (grid.x - 0.34) / 0.15, (grid.y - p["diaphragm"] - 0.09) / 0.065
+    return -0.16 * disc(dx, dy + 0.4 * dx * dx, 0.3)
 
 
 PLACES: tuple[tuple[Extent, Callable[[Grid, Parameters], Floats]], ...] = (
-    (((-0.55, 0.55), (-1.0, 1.0)), _mediastinum),
-    (((-1.0, 1.0), (-1.0, 0.15)), _shoulders),
-    (((-1.0, 1.0), (0.1, 1.0)), _abdomen),
+    (((-0.4, 0.4), (-1.0, 1.0)), _mediastinum),
+    (((-1.0, 1.0), (-1.0, 0.15)), bones.shoulders),
+    (((0.0, 0.8), (0.3, 1.0)), _abdomen),
 )
 
 

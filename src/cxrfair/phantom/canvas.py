@@ -4,7 +4,7 @@ Coordinates run from -1 to 1, x to the right of the picture (the patient's left)
 Everything is float32 of shape (n, size, size), parameters (n, 1, 1).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -47,9 +47,23 @@ def parameters(scene: pd.DataFrame) -> Parameters:
     }
 
 
-def pick(p: Parameters, rows: Keys) -> Parameters:
-    """Return the parameters of some of the pictures."""
-    return {name: value[rows] for name, value in p.items()}
+class Picked(Mapping[str, Floats]):
+    """The parameters of some of the pictures, each taken only when it is asked for."""
+
+    def __init__(self, p: Parameters, rows: Keys) -> None:
+        self._p, self._rows = p, rows
+
+    def __getitem__(self, name: str) -> Floats:
+        """Return one parameter."""
+        return self._p[name][self._rows]
+
+    def __iter__(self) -> Iterator[str]:
+        """Go through the names."""
+        return iter(self._p)
+
+    def __len__(self) -> int:
+        """Return how many parameters there are."""
+        return len(self._p)
 
 
 def grid(p: Parameters, size: int) -> Grid:

@@ -18,6 +18,7 @@ from cxrfair.phantom.noise import Keys
 Array = NDArray[np.float64]
 
 FINDINGS: tuple[str, ...] = tuple(Prevalence.model_fields)
+PATHOLOGIES = tuple(finding for finding in FINDINGS if finding != "support_devices")  # no disease
 MAX_STUDIES = 8
 BLOCK = 1024  # patients in memory at a time
 AGE_BINS = ((18, 31), (31, 51), (51, 66), (66, 81), (81, 96))  # years, [low, high)
@@ -63,26 +64,30 @@ def blocks(config: PhantomConfig) -> Iterator[Keys]:
         yield np.arange(first, min(first + BLOCK, config.patients), dtype=np.int64)
 
 
-def people(config: PhantomConfig, numbers: Keys) -> pd.DataFrame:
+def people(
+    config: PhantomConfig, numbers: Keys, do: Mapping[str, str | float] | None = None
+) -> pd.DataFrame:
     """Return one row for each patient number: sex, age_years, age_bin, race, insurance.
 
-    A patient's row depends on the seed and the number alone.
+    A patient's row depends on the seed and the number alone, and on attributes set by `do`
+    (see `intervention`): insurance follows the age that is set unless it is set itself.
     """
     u = noise.uniform(config.seed, "people", numbers, 5)
     bins = noise.choose(u[:, 1], AGE_SHARES)
     low, high = np.asarray(AGE_BINS, dtype=float)[bins].T
     shares = config.race_shares.model_dump()
     sex_shares = (config.female_share, 1 - config.female_share)
-    return pd.DataFrame(
-        {
-            "patient": numbers,
-            "sex": np.asarray(SEXES)[noise.choose(u[:, 0], sex_shares)],
-            "age_years": low + u[:, 2] * (high - low),
-            "age_bin": bins,
-            "race": np.asarray(RACES)[noise.choose(u[:, 3], [shares[name] for name in RACES])],
-            "insurance": np.asarray(INSURANCES)[noise.choose_by(u[:, 4], INSURANCE_BY_AGE, bins)],
-        }
-    )
+    natural = {
+        "sex": np.asarray(SEXES)[noise.choose(u[:, 0], sex_shares)],
+        "age_years": low + u[:, 2] * (high - low),
+        "race": np.asarray(RACES)[noise.choose(u[:, 3], [shares[name] for name in RACES])],
+    }
+    rows = pd.DataFrame({"patient": numbers, **natural}).assign(**(do or {}))
+    starts = [low for low, _ in AGE_BINS[1:]]
+    bins = np.searchsorted(starts, rows["age_years"].to_numpy(float), side="right")
+    insured = np.asarray(INSURANCES)[noise.choose_by(u[:, 4], INSURANCE_BY_AGE, bins)]
+    rows.insert(3, "age_bin", bins)
+    return rows if "insurance" in rows else rows.assign(insurance=insured)
 
 
 def prevalence(config: PhantomConfig, persons: pd.DataFrame) -> dict[str, Array]:
@@ -101,12 +106,14 @@ def prevalence(config: PhantomConfig, persons: pd.DataFrame) -> dict[str, Array]
     return rates
 
 
-def studies(config: PhantomConfig, persons: pd.DataFrame, dataset: str) -> pd.DataFrame:
+def studies(
+    config: PhantomConfig, persons: pd.DataFrame, dataset: str, ill: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """Return one row a study of one data set: key, patient, study, day, truth and severity.
 
     `day` counts from the patient's first study. Each finding gives a column of truth and one of
-    severity in [0, 1), by a threshold on a latent normal: the chronic part is the patient's, shared
-    by all data sets, the rest the study's.
+    severity in [0, 1), by a threshold on a latent normal. Disease follows the attributes of `ill`,
+    row by row in place of those of `persons` where an intervention parts the two.
     """
     counts = _study_counts(config, persons["patient"].to_numpy(), dataset)
     rows = np.repeat(np.arange(len(persons)), counts)
@@ -115,19 +122,29 @@ def studies(config: PhantomConfig, persons: pd.DataFrame, dataset: str) -> pd.Da
     key = patient * MAX_STUDIES + number
     frame = pd.DataFrame({"key": key, "patient": patient, "study": number})
     frame["day"] = _days(config, frame, dataset)
-    chronic = noise.normal(config.seed, "chronic", patient, len(FINDINGS))
-    acute = noise.normal(config.seed, f"acute {dataset}", key, len(FINDINGS))
-    depth = ndtr(np.sqrt(CHRONICITY) * chronic + np.sqrt(1 - CHRONICITY) * acute)
-    for i, (finding, rate) in enumerate(prevalence(config, persons).items()):
-        limit = rate[rows]
-        frame[finding] = depth[:, i] < limit
-        frame[f"{finding}_severity"] = np.where(
-            frame[finding], 1 - depth[:, i] / np.maximum(limit, 1e-12), 0.0
-        )
+    truth = {}
+    for finding, rate in prevalence(config, persons if ill is None else ill).items():
+        depth, limit = _depth(config, frame, dataset, finding), rate[rows]
+        truth[finding] = depth < limit
+        severity = 1 - depth / np.maximum(limit, 1e-12)
+        truth[f"{finding}_severity"] = np.where(truth[finding], severity, 0.0)
     attributes = persons.drop(columns="patient").iloc[rows].reset_index(drop=True)
-    frame = pd.concat([frame, attributes], axis=1)
+    frame = pd.concat([frame, pd.DataFrame(truth), attributes], axis=1)
     frame["age_years"] += frame["day"] / 365.25
     return frame
+
+
+def _depth(config: PhantomConfig, frame: pd.DataFrame, dataset: str, finding: str) -> Array:
+    """Draw how deep each study lies in a finding, uniform; below its prevalence it is there.
+
+    The chronic part is the patient's, shared by all data sets, the rest the study's. Each finding
+    has noise of its own, so that a further one moves none.
+    """
+    patients, keys = frame["patient"].to_numpy(), frame["key"].to_numpy()
+    chronic = noise.normal(config.seed, f"chronic {finding}", patients, 1)[:, 0]
+    acute = noise.normal(config.seed, f"acute {dataset} {finding}", keys, 1)[:, 0]
+    depth: Array = ndtr(np.sqrt(CHRONICITY) * chronic + np.sqrt(1 - CHRONICITY) * acute)
+    return depth
 
 
 def _study_counts(config: PhantomConfig, patients: Keys, dataset: str) -> NDArray[np.int64]:

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from cxrfair.phantom import noise
 from cxrfair.phantom.config import PhantomConfig
-from cxrfair.phantom.population import FINDINGS
+from cxrfair.phantom.population import FINDINGS, PATHOLOGIES
 
 ATTRIBUTES = ("sex", "race", "insurance")
 
@@ -16,19 +16,19 @@ def report(config: PhantomConfig, studies: pd.DataFrame, dataset: str) -> pd.Dat
 
     A finding that is there is missed at the rates of the person's groups taken together; one that
     is not there is seen at `overdiagnosis`. Doubt is voiced only about what was noticed. The column
-    `no_finding` is true where nothing was noticed.
+    `no_finding` is true where no disease was noticed: as in CheXpert's labels, support devices are
+    none.
     """
     keys = studies["key"].to_numpy()
-    u = noise.uniform(config.seed, f"report {dataset}", keys, 2 * len(FINDINGS))
     missed = missed_share(config, studies)
     said = pd.DataFrame(index=studies.index)
-    for i, finding in enumerate(FINDINGS):
-        notice, word = u[:, 2 * i], u[:, 2 * i + 1]
+    for finding in FINDINGS:
+        notice, word = noise.uniform(config.seed, f"report {dataset} {finding}", keys, 2).T
         noticed = np.where(studies[finding], notice >= missed, notice < config.overdiagnosis)
         doubt = np.where(word < config.uncertain_share, "uncertain", "positive")
         silence = np.where(word < config.unmentioned_share, "unmentioned", "negative")
         said[finding] = np.where(noticed, doubt, silence)
-    said["no_finding"] = ~said.isin(["positive", "uncertain"]).any(axis=1)
+    said["no_finding"] = ~said[list(PATHOLOGIES)].isin(["positive", "uncertain"]).any(axis=1)
     return said
 
 

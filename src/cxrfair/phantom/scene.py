@@ -11,16 +11,26 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cxrfair.phantom import acquisition, anatomy, canvas, findings, lateral, noise, population
+from cxrfair.phantom import (
+    acquisition,
+    anatomy,
+    canvas,
+    intervention,
+    lateral,
+    noise,
+    placement,
+    population,
+)
 from cxrfair.phantom.acquisition import Profile
 from cxrfair.phantom.canvas import Grid, Parameters
 from cxrfair.phantom.config import PhantomConfig
+from cxrfair.phantom.findings._finding import Spot
 from cxrfair.phantom.noise import Floats
-from cxrfair.phantom.population import FINDINGS
+from cxrfair.phantom.placement import FINDING
 
 Bytes = NDArray[np.uint8]
 SCATTER = 2.0  # contrast lost behind breast tissue, for each unit of its shadow
-COARSE = 14  # points along a side of a patient's smooth lung texture
+TEXTURES = (14, 34)  # points along a side of a patient's smooth noise, coarse and fine
 BATCH_PIXELS = 1 << 18  # a batch of float32 pictures of this many pixels stays in the cache
 
 
@@ -44,17 +54,33 @@ def blocks(config: PhantomConfig, profile: Profile) -> Iterator[pd.DataFrame]:
         yield build(config, profile, patients)
 
 
-def build(config: PhantomConfig, profile: Profile, patients: noise.Keys) -> pd.DataFrame:
-    """Return the scene of some patients: their images, ordered by patient, study and image."""
-    persons = population.people(config, patients)
-    studies = population.studies(config, persons, profile.dataset)
-    studies = pd.concat([studies, findings.place(config, studies, profile.dataset)], axis=1)
+def build(
+    config: PhantomConfig,
+    profile: Profile,
+    patients: noise.Keys,
+    do: intervention.Do | None = None,
+    path: intervention.Path = "total",
+) -> pd.DataFrame:
+    """Return the scene of some patients: their images, ordered by patient, study and image.
+
+    Under an intervention (`do={"sex": "female"}`) the rows are those of the factual scene, one by
+    one, and so is all noise. Along the `direct` path the attribute changes body, tone and device
+    but no disease; along the `indirect` path disease alone; `total` is both. The attributes in the
+    scene are those the pictures were made with.
+
+    Raises
+    ------
+    PhantomError
+        If an attribute, a value or the path is none that there is.
+    """
+    persons, ill = intervention.people(config, patients, do, path)
+    studies = population.studies(config, persons, profile.dataset, ill)
+    studies = pd.concat([studies, placement.place(config, studies, profile.dataset)], axis=1)
     rows = acquisition.images(config, studies, profile)
-    body = anatomy.measure(config, rows)
+    body = placement.reshape(anatomy.measure(config, rows), rows)
     taken = acquisition.settings(config, rows, profile)
     body["diaphragm"] += taken.pop("breath")
-    swollen = rows["cardiomegaly_load"] * (0.06 + 0.12 * rows["cardiomegaly_severity"])
-    body["heart_ratio"] = (body["heart_ratio"] + swollen) * (1 + 0.10 * rows["portable"])
+    body["heart_ratio"] *= 1 + 0.10 * rows["portable"]
     named = rows.assign(dataset=profile.dataset, seed=config.seed)
     return pd.concat([named, body, taken], axis=1)
 
@@ -71,15 +97,20 @@ def draw(scene: pd.DataFrame, size: int) -> Pictures:
     """Draw every row of a scene at `size` pixels a side."""
     p = canvas.parameters(scene)
     grid = canvas.grid(p, size)
-    texture = _texture(scene, size)
+    texture, fine = (_texture(scene, size, points) for points in TEXTURES)
     chest = anatomy.thorax(grid, p)
-    shadow = anatomy.shadow(grid, p, chest)
-    masks = _masks(scene, grid, p, chest, texture)
-    lung = chest.air * _vessels(grid, p, texture)
-    for name, (rows, drawn) in masks.items():
-        seen = p[f"{name}_load"][rows] * (1 - SCATTER * chest.breast[rows]) * drawn
-        shadow[rows] += findings.FINDING[name].density * seen
-        lung[rows] *= 1 - np.minimum(p[f"{name}_load"][rows], 1) * drawn
+    shadow = anatomy.shadow(grid, p, chest, texture)
+    lung = chest.air * anatomy.markings(grid, p, texture, fine)
+    masks = {}
+    for name, finding in FINDING.items():
+        rows = np.flatnonzero(scene[name].to_numpy(bool) & ~scene["lateral"].to_numpy(bool))
+        if len(rows):
+            spot = _spot(name, canvas.Picked(p, rows), grid[rows], chest[rows], texture[rows])
+            mask, load = finding.mask(spot), p[f"{name}_load"][rows]
+            seen = load * (1 - SCATTER * spot.chest.breast) * finding.shade(spot, mask)
+            shadow[rows] += finding.density * seen
+            lung[rows] *= 1 - finding.hides * np.minimum(load, 1) * mask
+            masks[name] = (rows, mask)
     shadow += lung
     _turn_sideways(scene, grid, p, shadow)
     seed, stream = int(scene["seed"].iloc[0]), f"pixels {scene['dataset'].iloc[0]}"
@@ -105,39 +136,22 @@ def boxes(pictures: Pictures) -> list[dict[str, list[float]]]:
     return found
 
 
-def _texture(scene: pd.DataFrame, size: int) -> Floats:
+def _texture(scene: pd.DataFrame, size: int, points: int) -> Floats:
     """Return each patient's own smooth noise, the same in all of the patient's pictures."""
     seed = int(scene["seed"].iloc[0])
     patients, rows = np.unique(scene["patient"].to_numpy(), return_inverse=True)
-    coarse = noise.field(seed, "texture", patients, (COARSE, COARSE))
+    coarse = noise.field(seed, f"texture {points}", patients, (points, points))
     return canvas.smooth(coarse, size)[rows]
 
 
-def _vessels(grid: Grid, p: Parameters, texture: Floats) -> Floats:
-    """Draw vessels: they fan out from the hila, crooked by the noise, and fade away from them."""
-    near = canvas.glow(grid.ax - 0.15, 0.24) * canvas.glow(grid.y - 0.02, 0.36)
-    fan = np.cos(8 * (grid.y - 0.02) / (grid.ax + 0.06) + 1.2 * texture)
-    drawn: Floats = p["vessels"] * (1.5 * near * canvas.edge(fan - 0.55, 0.5) + 0.2 * texture)
-    return drawn
-
-
-def _masks(
-    scene: pd.DataFrame, grid: Grid, p: Parameters, chest: anatomy.Thorax, texture: Floats
-) -> dict[str, tuple[NDArray[np.int64], Floats]]:
-    """Draw the masks of the findings that are there, in frontal pictures."""
-    frontal = ~scene["lateral"].to_numpy(bool)
-    drawn = {}
-    for name in FINDINGS:
-        rows = np.flatnonzero(scene[name].to_numpy(bool) & frontal)
-        if len(rows):
-            some = canvas.pick(p, rows)
-            mask = findings.mask(name, grid[rows], some, chest[rows], texture[rows])
-            drawn[name] = (rows, mask)
-    return drawn
+def _spot(name: str, p: Parameters, grid: Grid, chest: anatomy.Thorax, texture: Floats) -> Spot:
+    """Lay a finding into some bodies."""
+    own = {number: p[f"{name}_{number}"] for number in ("side", "x", "y", "size", "severity")}
+    return Spot(grid, p, chest, texture, **own)
 
 
 def _turn_sideways(scene: pd.DataFrame, grid: Grid, p: Parameters, shadow: Floats) -> None:
     """Overwrite the shadow of lateral pictures."""
     rows = np.flatnonzero(scene["lateral"].to_numpy(bool))
     if len(rows):
-        shadow[rows] = lateral.shadow(grid[rows], canvas.pick(p, rows))
+        shadow[rows] = lateral.shadow(grid[rows], canvas.Picked(p, rows))

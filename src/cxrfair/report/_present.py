@@ -63,7 +63,9 @@ def _cell(name: str, row: Mapping[Any, Any], study: StudyResults) -> Cell:
         return Cell(study.title(value) if name in CODES else value)
     if name == "seed":
         return Cell(str(value), is_number=True)
-    counted = name.startswith(("n_", "images_", "patients_")) or name.endswith("_positive")
+    counted = name.startswith(("n_", "images_", "patients_")) or name.endswith(
+        ("_positive", "_uncertain")
+    )
     if counted or name == "n":
         return _count(value)
     if value is None or pd.isna(value):

@@ -11,6 +11,21 @@ from cxrfair.tables import UNKNOWN
 
 
 @dataclass(frozen=True)
+class Leakage:
+    """What the gate found of a data set's folds, and what a split by image would have leaked.
+
+    Of its `tested` images `beside`, a `share` of them, have an image of the same patient in
+    training. What is None is hidden, or a share of nothing.
+    """
+
+    patients: int | None
+    images: int | None
+    tested: int
+    beside: int
+    share: float | None
+
+
+@dataclass(frozen=True)
 class StudyResults:
     """Everything a study's tables and figures may show.
 
@@ -24,6 +39,8 @@ class StudyResults:
         What `composition.count` gives: images, patients and positives by group and fold.
     thresholds
         Rows of `tables.THRESHOLDS` with columns dataset, variant and seed.
+    leakage
+        What the gate between folds found, by data set.
     simulated
         The data sets that are phantoms.
     facts
@@ -43,6 +60,7 @@ class StudyResults:
     flows: Mapping[str, pd.DataFrame]
     composition: pd.DataFrame
     thresholds: pd.DataFrame
+    leakage: Mapping[str, Leakage]
     simulated: frozenset[str]
     facts: Mapping[str, str]
     resamples: int

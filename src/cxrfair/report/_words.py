@@ -35,9 +35,9 @@ def heading(column: str, study: StudyResults) -> str:
         return HEADINGS[column]
     if base in metrics.names():
         return metrics.title(column)
-    stem = column.removesuffix("_positive")
-    if stem in study.study.labels:
-        return f"{study.title(stem)}, positive"
+    stem, _, counted = column.rpartition("_")
+    if stem in study.study.labels and counted in ("positive", "uncertain"):
+        return f"{study.title(stem)}, {counted}"
     return study.title(column)
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import pandas as pd
 
 from cxrfair import tables
+from cxrfair.cohort import flow as flows
 from cxrfair.config import Section
-from cxrfair.report._results import StudyResults
+from cxrfair.report._results import Leakage, StudyResults
 from cxrfair.report.composition import count
 from cxrfair.studies import Study
 
@@ -38,6 +39,7 @@ class Files(Section):
     cohorts: tuple[Path, ...]
     targets: tuple[Path, ...]
     splits: tuple[Path, ...]
+    leakage: tuple[Path, ...]
     thresholds: tuple[Path, ...]
     cards: tuple[Path, ...]
     made_with: tuple[Path, ...]
@@ -52,14 +54,16 @@ def collect(name: str, study: Study, files: Files, facts: Facts) -> StudyResults
     cohorts = by_dataset(tables.COHORT, files.cohorts)
     splits = by_dataset(tables.SPLITS, files.splits)
     targets = by_dataset(tables.TARGETS, files.targets)
+    steps = by_dataset(tables.FLOW, files.flows)
     return StudyResults(
         name=name,
         study=study,
         metrics=tables.METRICS.read(files.metrics),
         summary=tables.SUMMARY.read(files.summary),
-        flows=by_dataset(tables.FLOW, files.flows),
+        flows={d: _to_folds(steps[d], cohorts[d], splits[d]) for d in study.datasets},
         composition=count(study, cohorts, splits, targets),
         thresholds=_thresholds(study, files.thresholds),
+        leakage=dict(zip(study.datasets, map(_leakage, files.leakage), strict=True)),
         simulated=frozenset(facts.simulated) & set(study.datasets),
         facts=_words(study, files, facts),
         resamples=facts.resamples,
@@ -77,6 +81,29 @@ TITLES: Mapping[str, str] = {
     "erm_balanced": "ERM, balanced",
     "group_dro": "GroupDRO",
 }
+
+
+def _to_folds(steps: pd.DataFrame, cohort: pd.DataFrame, splits: pd.DataFrame) -> pd.DataFrame:
+    """Add a step to a data set's flow where some images of its cohort are in no fold."""
+    inside = cohort["image_id"].isin(splits["image_id"])
+    if inside.all():
+        return steps
+    last = flows.Flow()
+    last.keep("in a fold", cohort, inside, pd.Series("left over", index=cohort.index, dtype="str"))
+    return flows.join(steps, last.table())
+
+
+def _leakage(path: Path) -> Leakage:
+    """Read what the gate between a data set's folds found."""
+    found = json.loads(path.read_text(encoding="utf-8"))
+    by_image = found["image_level"]
+    return Leakage(
+        patients=found["patients"],
+        images=found["images"],
+        tested=by_image["test_images"],
+        beside=by_image["beside_own_patient"],
+        share=by_image["share"],
+    )
 
 
 def _thresholds(study: Study, paths: Sequence[Path]) -> pd.DataFrame:

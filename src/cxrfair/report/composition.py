@@ -4,12 +4,16 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from cxrfair.labels import IN_DOUBT
 from cxrfair.statistics import cells
 from cxrfair.studies import Study
 from cxrfair.tables import FOLDS
 
 ANY = "any"  # the label of rows that count all images, judged or not
-COLUMNS = ("dataset", "attribute", "group", "fold", "label", "n", "n_positive", "n_patients")
+COLUMNS = (
+    *("dataset", "attribute", "group", "fold", "label"),
+    *("n", "n_positive", "n_uncertain", "n_patients"),
+)
 
 
 def count(
@@ -23,14 +27,15 @@ def count(
     Parameters
     ----------
     cohorts, splits, targets
-        Rows of `tables.COHORT`, `tables.SPLITS` and `tables.TARGETS` by data set.
+        Rows of `tables.COHORT`, `tables.SPLITS` and `tables.TARGETS` by data set; images without
+        a fold are left out.
 
     Returns
     -------
     DataFrame
         A row for each data set, group, fold and label (`COLUMNS`). Of label `any`, `n` is all
-        images and `n_positive` those positive for at least one label; of others, `n` is the images
-        that are judged for it.
+        images, `n_positive` those positive and `n_uncertain` those in doubt for at least one label;
+        of others, `n` is the images that are judged for it, and those in doubt are beside them.
     """
     rows = []
     for dataset in study.datasets:
@@ -56,13 +61,15 @@ def _by_fold(part: pd.DataFrame, study: Study) -> list[dict[str, object]]:
     for fold in FOLDS:
         inside = part[part["fold"] == fold]
         for label in (ANY, *study.labels):
-            judged = inside[inside[label].notna()]
+            judged = inside[inside[label].isin([0, 1])]
+            doubt = inside[list(study.labels) if label == ANY else [label]] == IN_DOUBT
             found.append(
                 {
                     "fold": fold,
                     "label": label,
                     "n": len(judged),
                     "n_positive": int(judged[label].sum()),
+                    "n_uncertain": int(doubt.any(axis=1).sum()),
                     "n_patients": judged["patient_id"].nunique(),
                 }
             )

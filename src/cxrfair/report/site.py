@@ -87,6 +87,7 @@ def build(results: Sequence[StudyResults], config: ReportConfig, out: Path) -> N
         css=Markup((HERE / "page.css").read_text(encoding="utf-8")),
         public=config.public,
         counts=_totals,
+        gate=_gate,
         words=_words,
         simulated=sorted({study.title(name) for study in shown for name in study.simulated}),
     )
@@ -175,6 +176,23 @@ def _totals(study: StudyResults, dataset: str) -> Mapping[str, str]:
         "Test images": _sum(test["n"]),
         "Test patients": _sum(test["n_patients"]),
     }
+
+
+def _gate(study: StudyResults, dataset: str) -> str:
+    """Say that a data set's folds share nobody, and what a split by image would have shared."""
+    found = study.leakage[dataset]
+    people, images = (
+        _words.HIDDEN if number is None else _words.count(number)
+        for number in (found.patients, found.images)
+    )
+    passed = f"No patient and no picture is in two folds ({people} patients, {images} images)."
+    if not found.tested:
+        return passed
+    share = _words.HIDDEN if found.share is None else f"{100 * found.share:.1f}"
+    return (
+        f"{passed} A split by image would have tested on images of which {share} % have the same "
+        "patient in training."
+    )
 
 
 def _sum(numbers: Iterable[float]) -> str:

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cxrfair.config import Section
-from cxrfair.report._results import StudyResults
+from cxrfair.report._results import Leakage, StudyResults
 from cxrfair.report.composition import ANY
 from cxrfair.statistics.cells import ALL, BETWEEN
 from cxrfair.statistics.panels import MEAN
@@ -50,8 +50,9 @@ def suppress(study: StudyResults) -> StudyResults:
         metrics=_hide_results(study.metrics, hidden),
         summary=_hide_results(study.summary, hidden),
         flows={name: join_small_steps(flow, smallest) for name, flow in study.flows.items()},
-        composition=_hide_counts(study.composition, hidden),
+        composition=_hide_counts(study.composition, hidden, smallest),
         thresholds=_hide_fitting(study.thresholds, smallest),
+        leakage={name: _hide_leakage(of, smallest) for name, of in study.leakage.items()},
     )
 
 
@@ -116,7 +117,7 @@ def join_small_steps(flow: pd.DataFrame, smallest: int) -> pd.DataFrame:
 
 def _uncounted(reasons: str) -> str:
     """Take the counts out of reasons: `LATERAL 12, none 3` is LATERAL, none."""
-    return re.sub(r" \d[\d,]*(?=[,;]|$)", "", reasons)
+    return re.sub(r":? \d[\d,]*(?=[,;]|$)", "", reasons)
 
 
 def _profiles(rows: pd.DataFrame, columns: list[str]) -> dict[Group, Profile]:
@@ -228,14 +229,30 @@ def _is_hidden(
 
 
 def _hide_counts(
-    composition: pd.DataFrame, hidden: Mapping[tuple[str, str], frozenset[Group]]
+    composition: pd.DataFrame,
+    hidden: Mapping[tuple[str, str], frozenset[Group]],
+    smallest: int,
 ) -> pd.DataFrame:
-    """Empty the counts of hidden groups."""
+    """Empty the counts of hidden groups; images in doubt in a whole data set if some are few."""
     keys = ["dataset", "label", "attribute", "group"]
     mask = np.array([_is_hidden(hidden, *place) for place in composition[keys].to_numpy()], bool)
-    found = composition.astype(dict.fromkeys(COUNTS, "Int64"))
-    found.loc[mask, list(COUNTS)] = pd.NA
+    found = composition.astype(dict.fromkeys((*COUNTS, "n_uncertain"), "Int64"))
+    found.loc[mask, [*COUNTS, "n_uncertain"]] = pd.NA
+    few = composition["n_uncertain"].between(1, smallest - 1)
+    found.loc[few.groupby(composition["dataset"]).transform("any"), "n_uncertain"] = pd.NA
     return found
+
+
+def _hide_leakage(found: Leakage, smallest: int) -> Leakage:
+    """Empty counts that are few, and a share of few or of all but few."""
+    counts = np.array([found.patients or 0, found.images or 0], np.int64)
+    parts = np.array([found.beside, found.tested - found.beside], np.int64)
+    return replace(
+        found,
+        patients=None if _is_few(counts, smallest) else found.patients,
+        images=None if _is_few(counts, smallest) else found.images,
+        share=None if _is_few(parts, smallest) else found.share,
+    )
 
 
 def _hide_fitting(thresholds: pd.DataFrame, smallest: int) -> pd.DataFrame:

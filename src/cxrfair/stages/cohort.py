@@ -34,7 +34,7 @@ def cohort(
     # Series.isin over millions of strings takes seconds; a lookup in an index does not.
     inside = pd.Index(rows["image_id"]).get_indexer(said["image_id"]) >= 0
     wanted = label_policy.targets(said[inside], labels, policy)
-    tables.COHORT.write(rows, chosen)
+    tables.CHOSEN.write(rows, chosen)
     tables.TARGETS.write(wanted, targets)
     tables.FLOW.write(flows.join(*map(tables.FLOW.read, flows_before), steps), flow)
 

@@ -1,34 +1,40 @@
-"""Image files to the image store."""
+"""Shards to the image store."""
 
 from pathlib import Path
 
 import pandas as pd
 
 from cxrfair import tables
+from cxrfair.errors import CxrfairError
 from cxrfair.files import whole
-from cxrfair.images.store import ImageConfig, build, refuse_if_too_many
+from cxrfair.images.shards import SHARD_INDEX, merge
+from cxrfair.images.store import ImageConfig, refuse_if_too_many
 from cxrfair.stages._cli import call
 
 
 def images(
     *,
-    records: Path,
+    shard_pixels: tuple[Path, ...],
+    shard_indexes: tuple[Path, ...],
     absent: Path,
-    root: Path,
     config: ImageConfig,
-    workers: int,
     pixels: Path,
     index: Path,
     quarantine: Path,
     refused: Path,
 ) -> None:
-    """Decode every image once; list those that cannot be used, and stop if too many are damaged.
+    """Put shards together; list images that cannot be used, and stop if too many are damaged.
 
     Images without a file are listed too, but do not count towards the limit: part of a data set is
     a usual thing to have on a disk.
     """
-    found = build(tables.RECORDS.read(records), root, config, pixels, workers)
-    refuse_if_too_many(found, config, refused)
+    if len(shard_pixels) != len(shard_indexes):
+        raise CxrfairError(
+            f"images: {len(shard_pixels)} shards and {len(shard_indexes)} indexes; one each"
+        )
+    indexes = [SHARD_INDEX.read(path) for path in shard_indexes]
+    refuse_if_too_many(pd.concat(indexes, ignore_index=True), config, refused)
+    found = merge(list(zip(shard_pixels, indexes, strict=True)), config, pixels)
     tables.STORE_INDEX.write(found, index)
     damaged = found.loc[found["quarantine"].notna(), ["image_id", "quarantine"]]
     without = tables.ABSENT.read(absent).rename(columns={"why": "quarantine"})

@@ -8,13 +8,17 @@ from numpy.typing import NDArray
 
 from cxrfair.errors import CxrfairError
 from cxrfair.images.store import Store
+from cxrfair.labels import IN_DOUBT, SOFT, judged
 from cxrfair.methods import Groups
 from cxrfair.studies import SEPARATOR
 
 
 @dataclass(frozen=True)
 class Examples:
-    """n examples: `row` in the store, `target` (n, k) with NaN, `group`, `weight`, `key` (n,)."""
+    """n examples: `row` in the store, `target` (n, k) with NaN, `group`, `weight`, `key` (n,).
+
+    A target is 0, 1 or, of a label that is learnt with its doubt, between.
+    """
 
     row: NDArray[np.int64]
     target: NDArray[np.float32]
@@ -27,7 +31,10 @@ class Examples:
 
 
 def target_matrix(targets: pd.DataFrame, ids: pd.Series, labels: tuple[str, ...]) -> pd.DataFrame:
-    """Return targets (n, k) in the order of `ids` and `labels`, NaN where there is none."""
+    """Return targets (n, k) in the order of `ids` and `labels`, NaN where there is none.
+
+    Those in doubt are `IN_DOUBT`.
+    """
     wide = targets.pivot_table(index="image_id", columns="label", values="target", aggfunc="first")
     return wide.reindex(index=ids, columns=list(labels)).astype("float32")
 
@@ -37,7 +44,7 @@ def group_index(
 ) -> tuple[NDArray[np.int64], Groups]:
     """Give each image the number of its cell of the columns `by`; no column is one group `all`.
 
-    Columns are attributes or labels.
+    Columns are attributes or labels; an image without a target for such a label is `missing`.
 
     `cohort` and `matrix` have the same images in the same order.
     """
@@ -61,9 +68,18 @@ def training_examples(
     store: Store,
     choice: tuple[tuple[str, ...], tuple[str, ...]],
 ) -> tuple[Examples, Groups]:
-    """Join a training list to pixels, targets and groups; `choice` is (labels, group columns)."""
+    """Join a training list to pixels, targets and groups; `choice` is (labels, group columns).
+
+    From a target in doubt `SOFT` is learnt. Not so of a label that groups are made of: such an
+    image has no such group and is not learnt from for that label, as if its doubt were ignored. Its
+    loss can never be small, so that a method that looks for the worst group would find nothing
+    else.
+    """
     labels, by = choice
     matrix = target_matrix(targets, listed["image_id"], labels)
+    cells = [label for label in labels if label in by]
+    matrix[cells] = matrix[cells].mask(matrix[cells] == IN_DOUBT)
+    matrix = matrix.replace(IN_DOUBT, SOFT)
     people = cohort.set_index("image_id").reindex(listed["image_id"]).reset_index()
     group, groups = group_index(people, matrix, by)
     _refuse_one_class(matrix)
@@ -76,8 +92,12 @@ def training_examples(
 def held_out_examples(
     ids: pd.Series, targets: pd.DataFrame, store: Store, labels: tuple[str, ...]
 ) -> Examples:
-    """Join images to pixels and targets; groups, weights and keys play no part in judging."""
-    matrix = target_matrix(targets, ids, labels).to_numpy(np.float32)
+    """Join images to pixels and targets; groups, weights and keys play no part in judging.
+
+    Nobody is judged by a target in doubt.
+    """
+    certain = targets.assign(target=judged(targets["target"]))
+    matrix = target_matrix(certain, ids, labels).to_numpy(np.float32)
     nothing = np.zeros(len(ids), np.int64)
     even = np.ones(len(ids), np.float64)
     return Examples(store.rows(ids.tolist()), matrix, nothing, even, nothing)
@@ -90,7 +110,7 @@ def _word(value: float) -> str:
 def _refuse_one_class(matrix: pd.DataFrame) -> None:
     """Say before training that a label lacks positives or negatives and cannot be learnt."""
     for label, column in matrix.items():
-        known = column.dropna()
-        if known.nunique() < 2:
-            counts = f"{int((known == 1).sum())} positive, {int((known == 0).sum())} negative"
+        positive, negative = int((column == 1).sum()), int((column == 0).sum())
+        if not positive or not negative:
+            counts = f"{positive} positive, {negative} negative"
             raise CxrfairError(f"training list, label {label}: {counts}; both classes are needed")

@@ -1,7 +1,7 @@
 import pandas as pd
 
 from cxrfair import tables
-from cxrfair.cohort.flow import Flow, ingested, join, tally
+from cxrfair.cohort.flow import Flow, ingested, join, noted, tally
 
 
 def _rows(*patients):
@@ -59,3 +59,21 @@ def test_flows_of_consecutive_stages_are_lined_up(tmp_path):
     assert joined["position"].tolist() == [0, 1, 2]
     assert joined["step"].tolist() == ["listed by the source", "x", "y"]
     tables.FLOW.write(joined, tmp_path / "flow.parquet")
+
+
+def test_no_flow_is_a_flow_without_steps():
+    assert len(join()) == 0
+    tables.FLOW.check(join(Flow().table()))
+
+
+def test_what_the_rules_of_a_source_did_is_a_step_that_loses_nothing():
+    notes = {"a blank sex is unknown": 2, "an age of 0 is unknown": 1_200, "never met": 0}
+    assert noted(notes) == "an age of 0 is unknown: 1,200; a blank sex is unknown: 2"
+    assert noted({"b": 1, "a": 1}) == "a: 1; b: 1"
+    absent = pd.DataFrame({"image_id": ["x"], "patient_id": ["c"], "why": ["no image file"]})
+    flow = ingested(_rows("a", "b"), absent, notes)
+    tables.FLOW.check(flow)
+    assert flow["step"].iloc[-1] == "as the source's rules say"
+    assert flow["images_lost"].tolist() == [0, 1, 0]
+    assert flow["why"].iloc[-1] == noted(notes)
+    assert len(ingested(_rows("a"), absent, {})) == 2

@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cxrfair import datasets, tables
-from cxrfair.cohort.link import RUNGS, LinkConfig, link
+from cxrfair.cohort import CohortError
+from cxrfair.cohort.link import RUNGS, LinkConfig, annotate, combine, link
 from cxrfair.config import ConfigError
 
 LATEST = LinkConfig(nearest_max_days=30, race_conflict="latest")
@@ -137,8 +138,8 @@ def test_conflicting_races(rule, race):
     linked, flow = _link([("a", 1), ("a", 50), ("b", 1)], stays, config)
     expected = ["WHITE - RUSSIAN"] if race is None else [race, race, "WHITE - RUSSIAN"]
     assert linked["race"].tolist() == expected
-    assert flow["images_lost"].tolist() == [0, 2 if rule == "drop" else 0]
-    assert flow["why"].iloc[1] == f"conflicting races ({rule}): patients 1"
+    assert flow["images_lost"].tolist() == [0, 0, 0, 2 if rule == "drop" else 0]
+    assert flow["why"].iloc[3] == f"conflicting races ({rule}): patients 1"
 
 
 def test_refusals_are_no_race_while_another_is_known():
@@ -152,8 +153,76 @@ def test_refusals_are_no_race_while_another_is_known():
 def test_the_flow_counts_the_rungs():
     _, flow = _link([("a", 10), ("a", 11), ("c", 1)], [("a", 10, 5, "ASIAN", True)])
     assert flow["why"].iloc[0] == "admission 2, none 1"
-    assert flow["images_out"].tolist() == [3, 3]
-    assert flow["patients_out"].tolist() == [2, 2]
+    assert flow["images_out"].tolist() == [3] * 4
+    assert flow["patients_out"].tolist() == [2] * 4
+
+
+def test_the_flow_counts_images_in_overlapping_admissions():
+    stays = [("a", 10, 5, "ASIAN", True), ("a", 12, 9, "ASIAN", True), ("a", 9, 9, "ASIAN", False)]
+    linked, flow = _link([("a", 10), ("a", 13), ("a", 15)], stays)
+    assert linked["insurance"].tolist() == ["p0", "p1", "p1"]
+    assert flow["why"].iloc[0] == "admission 3; in overlapping admissions 2"
+
+
+def test_the_flow_says_why_ages_are_unknown():
+    people = _patients("abcdef").assign(
+        anchor_age_years=pd.Series([60, 91, None, 0, 1, 50], dtype="float32"),
+        anchor_year=pd.Series([2148, 2148, 2148, 2148, 2152, None], dtype="Int32"),
+    )
+    records = _records([(patient, 0) for patient in "aabcdefg"])
+    records.loc[1, "acquired_at"] = pd.NaT
+    linked, flow = link(records, people, _stays([]), LATEST)
+    assert linked["age_years"].isna().sum() == 6
+    assert linked["age_years"].dropna().tolist() == [62, 93]  # 91 and the years since
+    assert flow["step"].iloc[1] == "age when the image was taken"
+    assert flow["why"].iloc[1] == (
+        "no anchor age 3, anchor above 89 years 1, before birth 1, known 1, no such patient 1, "
+        "no time of the image 1"
+    )
+
+
+def test_the_flow_says_why_insurance_and_race_are_unknown():
+    stays = [("a", 10, 5, None, True), ("a", 100, 5, "UNKNOWN", True)]
+    frame = _stays(stays).assign(insurance=pd.Series(["Medicare", None], dtype="str"))
+    records = _records([("a", 10), ("a", 100), ("a", 200), ("c", 1)])
+    flow = link(records, _patients(), frame, LATEST)[1]
+    assert flow["why"].iloc[2] == "no admission 2, known 1, not said 1"
+    assert flow["why"].iloc[3] == "images without a race 4"
+
+
+def test_sources_are_combined_and_equal_rows_count_once():
+    stays = [("a", 10, 5, "ASIAN", True), ("b", 10, 5, None, False)]
+    first, second = _stays(stays), _stays([*stays, ("c", 1, 1, "WHITE", False)])
+    both = combine(tables.STAYS, [first, second, _stays([])])
+    pd.testing.assert_frame_equal(both, second)
+    tables.PATIENTS.check(combine(tables.PATIENTS, [_patients("ab"), _patients("")]))
+    assert len(combine(tables.PATIENTS, [])) == 0
+    other = _patients("ab").assign(sex="male")
+    with pytest.raises(CohortError, match="two linked sources describe 2 rows differently; allow"):
+        combine(tables.PATIENTS, [_patients("ab"), other])
+
+
+def _annotations(rows, source):
+    known = pd.DataFrame(rows, columns=["image_id", "label", "i"])
+    return known.astype({"i": "int32"}).assign(kind="box", geometry="[0, 0, 1, 1]", source=source)
+
+
+def test_annotations_of_linked_sources_follow_the_data_sets_own():
+    records = _records([("a", 1), ("b", 1)])
+    own = _annotations([("i0", "mass", 0), ("gone", "mass", 0)], "own")
+    first = _annotations([("i0", "mass", 1), ("i0", "mass", 0), ("i1", "mass", 5)], "first")
+    second = _annotations([("i0", "mass", 0), ("elsewhere", "edema", 0)], "second")
+    rows, flow = annotate(records, own, [first, second])
+    tables.ANNOTATIONS.check(rows)
+    tables.FLOW.check(flow)
+    of_mass = rows[rows["image_id"] == "i0"].sort_values("i")
+    assert of_mass["i"].tolist() == [0, 1, 2, 3]
+    assert of_mass["source"].tolist() == ["own", "first", "first", "second"]
+    assert set(rows["image_id"]) == {"i0", "i1"}
+    assert flow["why"].tolist() == ["on these images 4, on images that are not here 1"]
+    alone, nothing = annotate(records, own, [])
+    assert alone["image_id"].tolist() == ["i0"]
+    assert len(nothing) == 0
 
 
 @settings(max_examples=40, deadline=None)
@@ -178,16 +247,6 @@ def test_laws(images, stays, rule):
     assert near.between(0, 30, inclusive="right").all()
 
 
-@settings(max_examples=40, deadline=None)
-@given(IMAGES, STAYS)
-def test_the_order_of_the_stays_does_not_matter(images, stays):
-    unique = {(stay[0], stay[1]): stay for stay in stays}  # equal starts may stand for one another
-    records, frame = _records(images), _stays(list(unique.values()))
-    once, _ = link(records, _patients(), frame, LATEST)
-    again, _ = link(records, _patients(), frame.iloc[::-1].reset_index(drop=True), LATEST)
-    pd.testing.assert_frame_equal(once, again)
-
-
 def test_settings_are_checked():
     with pytest.raises(ConfigError, match=r"params\.yaml link\.race_conflict: .*'first'"):
         LinkConfig.parse('{"nearest_max_days": 30, "race_conflict": "first"}', "link")
@@ -196,7 +255,7 @@ def test_settings_are_checked():
 
 
 def test_the_real_demo_links_its_own_admissions(shared_data):
-    real = datasets.get("mimic_iv").read(shared_data / "mimic-iv-clinical-database-demo-2.2")
+    real = datasets.read("mimic_iv", shared_data / "mimic-iv-clinical-database-demo-2.2", "{}")
     stays = real.stays
     records = tables.RECORDS.empty().reindex(stays.index)
     records = records.assign(
@@ -215,4 +274,9 @@ def test_the_real_demo_links_its_own_admissions(shared_data):
     assert set(linked["link_rung"]) == {"admission"}
     assert (linked["insurance"] == stays["insurance"]).all()
     assert linked["age_years"].between(21, 105).all()
-    assert flow["why"].tolist() == ["admission 275", "conflicting races (latest): patients 1"]
+    assert flow["why"].tolist() == [
+        "admission 275; in overlapping admissions 1",
+        "known 267, anchor above 89 years 8",
+        "known 275",
+        "conflicting races (latest): patients 1; images without a race 19",
+    ]

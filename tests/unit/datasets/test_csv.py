@@ -1,7 +1,10 @@
+import csv
 import gzip
 
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from cxrfair.datasets import SourceError, _csv
 
@@ -130,3 +133,44 @@ def test_a_list_must_not_repeat_itself(tmp_path):
     assert _csv.read_lines(_file(tmp_path, "a.png\n\nb.png\n")).tolist() == ["a.png", "b.png"]
     with pytest.raises(SourceError, match=r"row 3: 'a\.png' is listed twice"):
         _csv.read_lines(_file(tmp_path, "a.png\nb.png\na.png\n"))
+
+
+@pytest.mark.parametrize("piece", [1, 2, 3, 100])
+def test_rows_are_read_in_pieces_that_do_not_show(tmp_path, monkeypatch, piece):
+    monkeypatch.setattr(_csv, "PIECE", piece)
+    rows = ["1,F,1,", "", "2,M,2,2020-01-01", ",,,", "3,,3,", "4,F,4,,"]
+    frame = _csv.read(_file(tmp_path, "\n".join(["id,sex,size,day", *rows, ""])), COLUMNS)
+    assert frame.index.tolist() == [2, 4, 6, 7]
+    assert frame["id"].tolist() == ["1", "2", "3", "4"]
+    assert frame["sex"].isna().tolist() == [False, False, True, False]
+    assert set(map(str, frame.dtypes)) == {"str"}
+    bad = _file(tmp_path, "\n".join(["id,sex,size,day", *rows, "5,F,5,,x"]))
+    assert "row 8: 5 cells; the header has 4" in _error(bad)
+    assert "row 8, column 'sex': 'X'" in _error(
+        _file(tmp_path, "\n".join(["id,sex,size,day", *rows, "5,X,5,"]))
+    )
+
+
+def test_a_table_without_rows_has_its_columns(tmp_path):
+    frame = _csv.read(_file(tmp_path, "id,sex,size,day\n"), COLUMNS)
+    assert list(frame) == list(COLUMNS)
+    assert set(map(str, frame.dtypes)) == {"str"}
+    assert len(frame) == 0
+
+
+CELLS = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=5)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(CELLS, CELLS), max_size=6))
+def test_any_text_comes_back_as_it_was(tmp_path, rows):
+    path = tmp_path / "words.csv"
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        csv.writer(stream, quoting=csv.QUOTE_ALL).writerows([("left", "right"), *rows])
+    anything = _csv.cells(lambda text: text.notna(), "anything", blank=True)
+    frame = _csv.read(path, {"right": anything, "left": anything})
+    filled = [(i, row) for i, row in enumerate(rows, 2) if any(row)]
+    assert frame.index.tolist() == [i for i, _ in filled]
+    for column, place in (("left", 0), ("right", 1)):
+        said = frame[column].astype(object).where(frame[column].notna(), "").tolist()
+        assert said == [row[place] for _, row in filled]

@@ -1,9 +1,14 @@
 import gzip
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from cxrfair import tables
+from cxrfair import datasets, tables
+from cxrfair.config import ConfigError
 from cxrfair.datasets import SourceError, mimic_cxr
 
 LABELS = list(mimic_cxr.LABELS)
@@ -45,8 +50,8 @@ def _write(root, metadata, chexpert, version="2.0.0"):
         (folder / f"{dicom}.jpg").touch()
 
 
-def _read(root):
-    images = mimic_cxr.read(root)
+def _read(root, settings="{}"):
+    images = datasets.read("mimic_cxr", root, settings)
     tables.RECORDS.check(images.records)
     tables.LABELS.check(images.labels)
     return images
@@ -103,6 +108,11 @@ def test_the_official_split(tmp_path):
     [
         ({"view": "FRONTAL"}, "ViewPosition", "FRONTAL", "allowed: AP, PA, LATERAL"),
         ({"date": "21801306"}, "StudyDate", "21801306", "allowed: a date YYYYMMDD"),
+        ({"date": "21801306.0"}, "StudyDate", "21801306.0", "allowed: a date YYYYMMDD"),
+        ({"date": "21800506.5"}, "StudyDate", "21800506.5", "allowed: a date YYYYMMDD"),
+        ({"date": "2.18e7"}, "StudyDate", "2.18e7", "allowed: a date YYYYMMDD"),
+        ({"date": "2180-05-06"}, "StudyDate", "2180-05-06", "allowed: a date YYYYMMDD"),
+        ({"study": "../50000"}, "study_id", "../50000", "allowed: 8 digits"),
         ({"time": "250000"}, "StudyTime", "250000", "allowed: a time HHMMSS"),
         ({"time": "6500.0"}, "StudyTime", "6500.0", "allowed: a time HHMMSS"),
         ({"study": "s5000001"}, "study_id", "s5000001", "allowed: 8 digits"),
@@ -151,3 +161,65 @@ def test_no_labels_at_all_is_an_error(tmp_path):
     _write(tmp_path, _metadata(), [])
     with pytest.raises(SourceError, match="no image has a row, a file and labels"):
         _read(tmp_path)
+
+
+def test_dates_that_went_through_a_float_are_read_and_counted(tmp_path):
+    _write(tmp_path, _metadata(date="21800506.0"), _chexpert())
+    images = _read(tmp_path)
+    assert images.records["acquired_at"].iloc[0] == pd.Timestamp("2180-05-06 21:30:14")
+    assert images.notes == {mimic_cxr.FLOATS: 1}
+
+
+@given(st.datetimes(pd.Timestamp("2100-01-01"), pd.Timestamp("2210-12-31")), st.booleans())
+def test_dates_and_times_survive_floats(at, floated):
+    at = pd.Timestamp(at).floor("s")
+    date = f"{at:%Y%m%d}" + (".0" if floated else "")
+    clock = str(float(f"{at:%H%M%S}.25")) if floated else f"{at:%H%M%S}"
+    with TemporaryDirectory() as folder:
+        _write(Path(folder), _metadata(date=date, time=clock), _chexpert())
+        assert _read(Path(folder)).records["acquired_at"].iloc[0] == at
+
+
+def _table_of(root, name, lines, header):
+    text = "\n".join([",".join(header), *lines, ""])
+    (root / f"mimic-cxr-{name}.csv").write_text(text)
+
+
+def _of(images, label):
+    states = images.labels.set_index(["label", "image_id"])["state"]
+    return states[label].loc[DICOMS[:3]].tolist()
+
+
+def test_the_labels_of_the_other_labeller(tmp_path):
+    _write(tmp_path, _metadata(), _chexpert("0"))
+    with pytest.raises(SourceError, match=r"looked for mimic-cxr-2\.0\.0-negbio\.csv"):
+        _read(tmp_path, '{"labels": "negbio"}')
+    rows = [f"10000032,50000001,-1{',' * 13}", f"10000033,50000002,1{',' * 13}"]
+    _table_of(tmp_path, "2.0.0-negbio", rows, ["subject_id", "study_id", *LABELS])
+    assert _of(_read(tmp_path), "atelectasis") == ["positive", "positive", "negative"]
+    images = _read(tmp_path, '{"labels": "negbio"}')
+    assert _of(images, "atelectasis") == ["uncertain", "uncertain", "positive"]
+    assert images.notes == {}
+
+
+@pytest.mark.parametrize("spelt", ["Airspace Opacity", "Lung Opacity"])
+def test_an_experts_labels_count_where_there_are_any(tmp_path, spelt):
+    _write(tmp_path, _metadata(), _chexpert("1"))
+    header = ["study_id", *(spelt if name == "Lung Opacity" else name for name in LABELS)]
+    rows = [f"50000002,0{',0' * 6},1{',' * 6}", f"59999999{',0' * 14}"]
+    _table_of(tmp_path, "2.1.0-test-set-labeled", rows, header)
+    images = _read(tmp_path, '{"labels": "expert_on_test"}')
+    assert _of(images, "atelectasis") == ["positive", "positive", "negative"]
+    assert _of(images, "lung_opacity") == ["unmentioned", "unmentioned", "positive"]
+    assert _of(images, "pneumothorax")[2] == "unmentioned"
+    assert len(images.labels) == 3 * 14
+    assert images.notes == {mimic_cxr.EXPERT: 1}
+    assert _of(_read(tmp_path), "atelectasis")[2] == "positive"
+
+
+def test_an_expert_is_asked_for_by_name(tmp_path):
+    _write(tmp_path, _metadata(), _chexpert())
+    with pytest.raises(SourceError, match="test-set-labeled"):
+        _read(tmp_path, '{"labels": "expert_on_test"}')
+    with pytest.raises(ConfigError, match=r"data\.mimic_cxr\.options\.labels"):
+        _read(tmp_path, '{"labels": "radiologist"}')

@@ -73,6 +73,18 @@ def test_the_2020_form_is_preferred_and_calls_it_patient_sex(root):
     assert _read(root).records["age_years"].tolist() == [57.0] * 4
 
 
+def test_rules_that_were_applied_are_counted(root):
+    (root / "BBox_List_2017.csv").write_text(
+        f"{BOXES}{ROWS[2][0]},Infiltrate,1,2,3,4\n00000009_000.png,Mass,1,2,3,4\n"
+    )
+    assert _read(root).notes == {
+        "age above 120 years: unknown": 1,
+        "age in months or days: made years": 2,
+        "boxes called Infiltrate: infiltration": 1,
+        "boxes in images that are not there: left out": 1,
+    }
+
+
 def test_every_label_of_every_image_has_a_state(root):
     labels = _read(root).labels
     assert len(labels) == 4 * 15
@@ -194,6 +206,7 @@ def test_the_real_files(shared_data):
     assert images.records["age_years"].between(0, 95).all()
     boxes = images.annotations["label"].value_counts()
     assert len(images.annotations) == 984
+    assert images.notes == {"boxes called Infiltrate: infiltration": 123}
     assert (boxes["pleural_effusion"], boxes["infiltration"], boxes["nodule"]) == (153, 123, 79)
     assert datasets.get("nih_chestxray14").SOURCE.startswith("Wang")
 
@@ -205,3 +218,4 @@ def test_the_real_2017_table(shared_data, tmp_path):
     images = _read(tmp_path)
     assert len(images.records) + len(images.absent) == 112_120
     assert images.records["age_years"].max() <= 120
+    assert images.notes["age above 120 years: unknown"] == 16

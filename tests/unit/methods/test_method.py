@@ -18,6 +18,16 @@ def test_loss_by_hand_is_the_mean_over_the_labels_an_image_has():
     assert present.tolist() == [True, True, True, False]
 
 
+def test_a_label_in_doubt_pulls_towards_one_half():
+    # At logit ln 3, p = 3/4: half of ln(4/3) and half of ln 4; at logit 0 there is nothing to gain.
+    logit = torch.tensor([[math.log(3)], [0.0]], requires_grad=True)
+    losses, _ = masked_bce(logit, torch.tensor([[0.5], [0.5]]))
+    by_hand = [(math.log(4 / 3) + math.log(4)) / 2, math.log(2)]
+    assert losses.tolist() == pytest.approx(by_hand)
+    losses.sum().backward()
+    assert logit.grad.flatten().tolist() == pytest.approx([0.25, 0.0])
+
+
 def test_a_missing_label_gives_no_gradient():
     logit = torch.tensor([[0.3, 0.7]], requires_grad=True)
     masked_bce(logit, torch.tensor([[1.0, NAN]]))[0].sum().backward()

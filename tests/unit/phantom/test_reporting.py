@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from cxrfair.phantom import population, reporting
-from cxrfair.phantom.population import FINDINGS
+from cxrfair.phantom.population import FINDINGS, PATHOLOGIES
 
 PERFECT = {
     "underdiagnosis": {},
@@ -27,7 +27,14 @@ def test_without_noise_the_report_is_the_truth(make_config, studies):
     said = _report(make_config, studies)
     for finding in FINDINGS:
         assert (said[finding] == np.where(studies[finding], "positive", "negative")).all()
-    assert (said["no_finding"] == ~studies[list(FINDINGS)].any(axis=1)).all()
+    assert (said["no_finding"] == ~studies[list(PATHOLOGIES)].any(axis=1)).all()
+
+
+def test_support_devices_are_no_finding(make_config, studies):
+    said = _report(make_config, studies)
+    lone = studies["support_devices"] & ~studies[list(PATHOLOGIES)].any(axis=1)
+    assert lone.any()
+    assert said["no_finding"][lone].all()
 
 
 def test_misses_are_multiplied_over_the_groups_of_a_person(make_config):

@@ -1,7 +1,9 @@
 import hashlib
+import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -9,7 +11,10 @@ import pandas as pd
 import pytest
 
 from cxrfair.report import ReportConfig, figures, tables
+from cxrfair.report._results import Leakage
+from cxrfair.report.collect import _leakage, _to_folds
 from cxrfair.report.site import build
+from cxrfair.report.suppression import suppress
 
 PRIVATE, PUBLIC = ReportConfig(public=False), ReportConfig(public=True)
 
@@ -135,3 +140,69 @@ def test_a_public_report_shows_no_small_cell(public):
 def test_a_private_report_shows_them(built):
     rows = pd.read_csv(built / "quick" / "tables" / "cohort_composition.csv")
     assert (rows["n_test"] < 20).any()
+
+
+def _lines(page):
+    return re.findall(r'<p class="prose gate"><b>([^<]*)</b> ([^<]*)</p>', page)
+
+
+def test_each_data_set_says_what_its_folds_share(built):
+    lines = dict(_lines((built / "index.html").read_text(encoding="utf-8")))
+    assert list(lines) == ["NIH", "Mimic"]
+    assert lines["NIH"] == (
+        "No patient and no picture is in two folds (200 patients, 600 images). A split by image "
+        "would have tested on images of which 80.0 % have the same patient in training."
+    )
+
+
+@pytest.mark.parametrize(
+    ("leakage", "said"),
+    [
+        (Leakage(200, 600, 150, 120, 0.8), ["200 patients", "600 images", "80.0 %"]),
+        (Leakage(19, 600, 150, 120, 0.8), ["hidden patients", "hidden images", "80.0 %"]),
+        (Leakage(200, 600, 150, 19, 19 / 150), ["200 patients", "hidden %"]),
+        (Leakage(200, 600, 150, 131, 131 / 150), ["hidden %"]),
+        (Leakage(200, 600, 150, 0, 0.0), [" 0.0 %"]),
+        (Leakage(200, 600, 0, 0, None), ["(200 patients, 600 images)."]),
+    ],
+)
+def test_a_public_report_hides_what_is_few_of_it(made, tmp_path, leakage, said):
+    results = replace(made.results(**TINY), leakage={"nih": leakage})
+    build([results], PUBLIC, tmp_path)
+    ((_, line),) = _lines((tmp_path / "index.html").read_text(encoding="utf-8"))
+    assert all(part in line for part in said), line
+
+
+def test_what_the_gate_wrote_is_read(tmp_path):
+    by_image = {"test_images": 4, "beside_own_patient": 3, "share": 0.75}
+    found = {"patients": 5, "images": 9, "patients_in_two_folds": 0, "image_level": by_image}
+    (tmp_path / "l.json").write_text(json.dumps(found))
+    assert _leakage(tmp_path / "l.json") == Leakage(5, 9, 4, 3, 0.75)
+
+
+def test_images_in_no_fold_are_the_last_step_of_the_flow(made):
+    cohort, fold = made.cohort("nih", 60)
+    splits = cohort[["image_id"]].assign(fold=fold)
+    steps = made.flow(60)
+    assert _to_folds(steps, cohort, splits).equals(steps)
+    last = _to_folds(steps, cohort, splits.iloc[:50]).iloc[-1]
+    assert last[["position", "step", "why"]].tolist() == [4, "in a fold", "left over 10"]
+    assert last[["images_in", "images_out", "images_lost"]].tolist() == [60, 50, 10]
+
+
+def test_doubts_have_a_column_where_there_are_any_and_none_else(results):
+    name = "cohort_composition"
+    assert "pleural_effusion_uncertain" not in tables.get(name).make(results)
+    rows = results.composition
+    in_doubt = rows["label"].eq("pleural_effusion") & rows["fold"].eq("train")
+    doubted = replace(results, composition=rows.assign(n_uncertain=in_doubt * 30))
+    frame = tables.get(name).make(doubted)
+    assert (frame["pleural_effusion_uncertain"] == 30).all()
+    assert "no_finding_uncertain" not in frame
+    shown = tables.get(name).make(suppress(doubted))["pleural_effusion_uncertain"]
+    assert set(shown.dropna()) == {30}
+    few = doubted.composition["n_uncertain"].where(~rows["group"].eq("male"), 7)
+    hidden = tables.get(name).make(
+        suppress(replace(results, composition=rows.assign(n_uncertain=few)))
+    )
+    assert hidden["pleural_effusion_uncertain"].isna().all()

@@ -69,3 +69,42 @@ def test_an_unknown_group_column_is_named_with_what_is_allowed():
 def test_a_label_with_one_class_is_refused_before_training():
     with pytest.raises(CxrfairError, match=r"label edema: 1 positive, 0 negative; both classes"):
         made(listed=LISTED[1:2])
+
+
+DOUBTED = TARGETS.assign(target=pd.array([1, 0, 1, 0, -1, 1, -1, 0], "Int8"))
+
+
+def doubted(groups):
+    choice = (("edema", "nodule"), groups)
+    return examples.training_examples(LISTED, COHORT, DOUBTED, Rows(), choice)
+
+
+def test_of_a_label_in_doubt_one_half_is_learnt():
+    got, _ = doubted(("sex",))
+    np.testing.assert_array_equal(got.target, [[0, 0], [1, 0.5], [1, 0.5], [0, 1]])
+
+
+def test_a_doubt_makes_no_group_and_is_then_not_learnt_from():
+    got, groups = doubted(("sex", "nodule"))
+    assert groups.names == ("female x missing", "male x 0", "male x 1")
+    np.testing.assert_array_equal(got.target, [[0, 0], [1, np.nan], [1, np.nan], [0, 1]])
+
+
+def test_nobody_is_judged_by_a_doubt():
+    ids = pd.Series(["i0", "i1", "i2", "i3"])
+    got = examples.held_out_examples(ids, DOUBTED, Rows(), ("edema", "nodule"))
+    np.testing.assert_array_equal(got.target, [[1, np.nan], [0, 1], [1, np.nan], [0, 0]])
+
+
+def test_doubts_are_no_second_class():
+    targets = TARGETS.assign(target=pd.array([1, -1, 1, -1, 1, 0, 0, 0], "Int8"))
+    choice = (("edema",), ())
+    with pytest.raises(CxrfairError, match="label edema: 2 positive, 0 negative; both classes"):
+        examples.training_examples(LISTED, COHORT, targets, Rows(), choice)
+
+
+def test_groups_may_be_made_of_attributes_that_only_some_studies_have():
+    cohort = COHORT.assign(income=["low", "high", "high", "unknown"])
+    choice = (("edema",), ("income",))
+    _, groups = examples.training_examples(LISTED, cohort, TARGETS, Rows(), choice)
+    assert groups == examples.Groups(("high", "low", "unknown"), (1, 2, 1))

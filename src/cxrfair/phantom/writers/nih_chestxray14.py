@@ -10,7 +10,6 @@ import pandas as pd
 from cxrfair.phantom import noise, output, reporting, scene
 from cxrfair.phantom.acquisition import Profile
 from cxrfair.phantom.config import PhantomConfig
-from cxrfair.phantom.population import FINDINGS
 from cxrfair.phantom.writers import _images
 
 PROFILE = Profile(
@@ -23,17 +22,31 @@ PROFILE = Profile(
     grain=0.0,
     laterals=False,
 )
-NAMES = {
+NAMES = {  # the source's words; what is not here the source has no label for
     "atelectasis": "Atelectasis",
     "cardiomegaly": "Cardiomegaly",
     "consolidation": "Consolidation",
     "edema": "Edema",
+    "lung_opacity": "Infiltration",
+    "mass": "Mass",
     "nodule": "Nodule",
     "pleural_effusion": "Effusion",
+    "pleural_other": "Pleural_Thickening",
     "pneumonia": "Pneumonia",
     "pneumothorax": "Pneumothorax",
 }
-BOXED = ("atelectasis", "cardiomegaly", "pleural_effusion", "nodule", "pneumonia", "pneumothorax")
+BOXED = {  # the box list's words
+    finding: NAMES[finding]
+    for finding in (
+        "atelectasis",
+        "cardiomegaly",
+        "mass",
+        "nodule",
+        "pleural_effusion",
+        "pneumonia",
+        "pneumothorax",
+    )
+} | {"lung_opacity": "Infiltrate"}
 BOX_HEADER = "Image Index,Finding Label,Bbox [x,y,w,h],,,"
 BOX_PIXELS = 1024  # boxes are in the pixels of the full-size release, whatever size is written
 TEST_SHARE = 0.23  # of patients, as in the official lists
@@ -73,8 +86,8 @@ def _official(config: PhantomConfig, images: pd.DataFrame) -> dict[str, pd.Serie
 
 def _entries(images: pd.DataFrame, said: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of `Data_Entry_2017_v2020.csv`; this source knows no doubt."""
-    seen = said[list(FINDINGS)].isin(["positive", "uncertain"]).to_numpy()
-    words = np.asarray([NAMES[finding] for finding in FINDINGS])
+    seen = said[list(NAMES)].isin(["positive", "uncertain"]).to_numpy()
+    words = np.asarray(list(NAMES.values()))
     labels = ["|".join(words[row]) or "No Finding" for row in seen]
     portable = images["portable"].to_numpy(bool)
     spacing = np.where(portable, 0.168, 0.143)
@@ -105,5 +118,5 @@ def _boxes(config: PhantomConfig, images: pd.DataFrame, said: pd.DataFrame) -> s
         for i, finding in enumerate(BOXED):
             if chosen[row, i] and finding in found and said[finding].iloc[row] == "positive":
                 box = ",".join(str(share * BOX_PIXELS) for share in found[finding])
-                lines.append(f"{image},{NAMES[finding]},{box}\n")
+                lines.append(f"{image},{BOXED[finding]},{box}\n")
     return "".join(lines)

@@ -9,7 +9,8 @@ from cxrfair.tables import FOLDS
 
 TITLE = "Cohort composition"
 CAPTION = (
-    "Images in each group, by fold; patients; and images positive for each label, over all folds. "
+    "Images in each group, by fold; patients; and images positive for each label, over all folds, "
+    "beside those left in doubt, where there are any. "
     "A patient imaged at several ages is counted in each age group."
 )
 SECTION = "cohort"
@@ -25,9 +26,11 @@ def make(study: StudyResults) -> pd.DataFrame:
         of_fold = counted.loc[counted["fold"] == fold, [*KEYS, "n"]]
         table = table.merge(of_fold.rename(columns={"n": f"n_{fold}"}), on=KEYS, how="left")
     for label in study.study.labels:
-        positive = _total(rows[rows["label"] == label], ["n_positive"])
-        named = positive.rename(columns={"n_positive": f"{label}_positive"})
-        table = table.merge(named, on=KEYS, how="left")
+        of_label = rows[rows["label"] == label]
+        doubted = bool((of_label["n_uncertain"].isna() | (of_label["n_uncertain"] > 0)).any())
+        counts = ["n_positive", *(["n_uncertain"] if doubted else [])]
+        names = {name: name.replace("n_", f"{label}_", 1) for name in counts}
+        table = table.merge(_total(of_label, counts).rename(columns=names), on=KEYS, how="left")
     return ordered(table, study)
 
 

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from cxrfair.phantom.population import FINDINGS
-from cxrfair.phantom.writers.nih_chestxray14 import NAMES
+from cxrfair.phantom.writers.nih_chestxray14 import BOXED, NAMES
 
 HEADER = (
     "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position,"
@@ -43,7 +43,17 @@ def test_labels_are_the_truth_when_reports_are_perfect(nih):
     _, entries, truth = nih
     truth = truth.set_index("image_id").loc[entries["Image Index"]]
     for labels, (_, row) in zip(entries["Finding Labels"], truth.iterrows(), strict=True):
-        assert labels == ("|".join(NAMES[f] for f in FINDINGS if row[f]) or "No Finding")
+        assert labels == (
+            "|".join(NAMES[f] for f in FINDINGS if f in NAMES and row[f]) or "No Finding"
+        )
+
+
+def test_what_the_source_has_no_label_for_leaves_its_images_without_finding(nih):
+    _, entries, truth = nih
+    truth = truth.set_index("image_id").loc[entries["Image Index"]]
+    only = ~truth[list(NAMES)].any(axis=1) & truth["support_devices"]
+    assert only.sum() > 5
+    assert set(entries["Finding Labels"][only.to_numpy()]) == {"No Finding"}
 
 
 def test_people_are_described_in_the_originals_words(nih):
@@ -68,10 +78,10 @@ def test_boxes_have_the_odd_header_and_lie_on_the_finding(nih):
     assert lines[0] == "Image Index,Finding Label,Bbox [x,y,w,h],,,"
     boxes = truth.set_index("image_id")["boxes"].map(json.loads)
     labels = entries.set_index("Image Index")["Finding Labels"]
-    finding = {name: key for key, name in NAMES.items()}
+    finding = {name: key for key, name in BOXED.items()}
     assert len(lines) > 40
     for image, label, *box in (line.split(",") for line in lines[1:]):
-        assert label in labels[image].split("|")
+        assert NAMES[finding[label]] in labels[image].split("|")
         wanted = np.array(boxes[image][finding[label]]) * 1024
         np.testing.assert_allclose([float(v) for v in box], wanted)
         assert box[0] != "nan"

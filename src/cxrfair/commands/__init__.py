@@ -1,0 +1,1 @@
+"""The groups of commands of `cxrfair`, one file each; a file is imported when it is called."""
