@@ -6,7 +6,7 @@ import pandas as pd
 from cxrfair import thresholds
 from cxrfair.audit import AuditConfig, Evidence, Model, audit
 from cxrfair.report import StudyResults, composition
-from cxrfair.report._results import Leakage
+from cxrfair.report._results import Decoding, Leakage
 from cxrfair.studies import Study
 
 AGES = ("0-20", "20-40", "40-60", "60-80")
@@ -90,6 +90,7 @@ def results(simulated=frozenset({"mimic"}), n=600, **changes):
         flows={d: flow(n) for d in of.datasets},
         composition=composition.count(of, cohorts, splits, first),
         thresholds=pd.concat(fitted, ignore_index=True),
+        decoding={d: Decoding(n, n // 10, 3, 0.25, 0.5) for d in of.datasets},
         leakage={d: Leakage(n // 3, n, n // 4, n // 5, 0.8) for d in of.datasets},
         simulated=simulated,
         facts={"Backbone": "<test_resnet> & friends"},

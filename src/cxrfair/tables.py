@@ -178,6 +178,7 @@ STORE_INDEX = Table(  # where each image lies in the store, or why it does not
         "width": "int32?",  # original pixels
         "height": "int32?",
         "quarantine": "string?",
+        "decode_error": "float32?",  # grey levels (images.decode.error); of a sample
     },
 )
 

@@ -196,6 +196,7 @@ rule images:
         pixels="data/images/{dataset}/pixels.npy",
         index="data/images/{dataset}/index.parquet",
         quarantine="data/images/{dataset}/quarantine.csv",
+        summary="data/images/{dataset}/summary.json",
     log:
         "logs/images/{dataset}.log",
     conda:
@@ -208,6 +209,7 @@ rule images:
         "python -m cxrfair.stages.images --shard-pixels {input.pixels}"
         " --shard-indexes {input.indexes} --absent {input.absent} --config {params.config:q}"
         " --pixels {output.pixels} --index {output.index} --quarantine {output.quarantine}"
+        " --summary {output.summary}"
         " --refused .cxrfair/quarantine/{wildcards.dataset}.csv 2> {log}"
 
 

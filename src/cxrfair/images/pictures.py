@@ -49,8 +49,8 @@ class Reduced:
     by: int
 
 
-def read_jpeg(data: bytes, size: int) -> Reduced:
-    """Read a JPEG at about the size wanted.
+def read_jpeg(data: bytes, size: int | None) -> Reduced:
+    """Read a JPEG at about the size wanted, or at its own.
 
     The longer side of what is returned is at least `ENLARGED * size` where the file's is. Cutting
     the transform down averages whole blocks of pixels, which is what the first step of any good
@@ -65,12 +65,18 @@ def read_jpeg(data: bytes, size: int) -> Reduced:
     try:
         _refuse_many_scans(data)
         if space in WITH_LUMINANCE:
-            by = next((by for by in REDUCTIONS if by * ENLARGED * size <= max(width, height)), 1)
+            by = _reduction(max(width, height), size)
             return Reduced(_shrunk(data, width, height, by), width, height, by)
         with Image.open(BytesIO(data), formats=("JPEG",)) as image:
             return Reduced(_grey(image), width, height, 1)
     except DAMAGE:
         raise UnreadableImageError(DAMAGED) from None
+
+
+def _reduction(longer: int, size: int | None) -> int:
+    """Return what a side can be divided by and still be `ENLARGED` times the size wanted."""
+    wanted = longer if size is None else ENLARGED * size
+    return next((by for by in REDUCTIONS if by * wanted <= longer), 1)
 
 
 def _refuse_many_scans(data: bytes) -> None:

@@ -47,6 +47,22 @@ def refuse_if_too_many(index: pd.DataFrame, config: ImageConfig, listed: Path) -
     )
 
 
+def summary(index: pd.DataFrame) -> dict[str, float | int | None]:
+    """Count a store's images and those that cannot be read; say how exact decoding is.
+
+    `decode_error` and `decode_error_worst` are grey levels, the mean and the largest over the
+    `sampled` images; None where none was decoded at less than its size.
+    """
+    errors = index["decode_error"].dropna().astype("float64")
+    return {
+        "images": len(index),
+        "quarantined": int(index["quarantine"].notna().sum()),
+        "sampled": len(errors),
+        "decode_error": float(errors.mean()) if len(errors) else None,
+        "decode_error_worst": float(errors.max()) if len(errors) else None,
+    }
+
+
 class Store:
     """Pixels by image id, read from disk only as they are asked for."""
 

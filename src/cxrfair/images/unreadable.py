@@ -13,6 +13,7 @@ NOT_AN_IMAGE = "not an image"
 DAMAGED = "truncated or damaged"
 TOO_LARGE = "more pixels than any X-ray has"
 TOO_LONG = "a larger file than any X-ray"
+BLANK = "blank: all pixels alike"
 SEVERAL = "more than one picture in the file"
 
 # What decoders raise when they meet damaged bytes; not only what their pages say.

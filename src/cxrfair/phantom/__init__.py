@@ -8,9 +8,10 @@ from pyarrow import Table, parquet
 
 from cxrfair import plugins
 from cxrfair.files import whole
-from cxrfair.phantom import writers
+from cxrfair.phantom import population, writers
 from cxrfair.phantom.config import PhantomConfig
 from cxrfair.phantom.output import MARKER, whole_folder
+from cxrfair.progress import track
 
 __all__ = ["MARKER", "PhantomConfig", "names", "write"]
 
@@ -30,8 +31,8 @@ def write(dataset: str, config: PhantomConfig, root: Path, truth: Path) -> None:
 
     The folder appears whole or not at all, with a marker file that says it is simulated. The truth
     is one row an image, by `image_id`: attributes, findings, boxes and the numbers of its scene,
-    from which `scene.draw` makes the picture and its masks again. For `mimic_iv`, which has no
-    images, it is one row a patient.
+    from which `scene.draw` makes the picture and its masks again. For data sets
+    without images it is one row a patient.
 
     Raises
     ------
@@ -42,7 +43,9 @@ def write(dataset: str, config: PhantomConfig, root: Path, truth: Path) -> None:
     """
     writer = plugins.find(writers, dataset)
     with whole_folder(root) as part, whole(truth) as file:
-        _save_truth(writer.write(config, part), file)
+        total = -(-config.patients // population.BLOCK)
+        what = f"simulate {dataset}"
+        _save_truth(track(writer.write(config, part), what, "blocks of patients", total), file)
         notice = NOTICE.format(dataset=dataset, seed=config.seed)
         (part / MARKER).write_text(notice, encoding="utf-8")
 

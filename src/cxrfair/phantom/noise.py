@@ -34,6 +34,8 @@ def generator(seed: int, stream: str, key: int) -> np.random.Generator:
 def uniform(seed: int, stream: str, keys: Keys, width: int) -> NDArray[np.float64]:
     """Draw (n, width) numbers in (0, 1), a row for each key."""
     rows = np.empty((len(keys), width))
+    if not len(keys):
+        return rows
     order = np.argsort(keys, kind="stable")
     blocks, starts = np.unique(keys[order] // BLOCK, return_index=True)
     for block, here in zip(blocks, np.split(order, starts[1:]), strict=True):

@@ -26,6 +26,21 @@ class Leakage:
 
 
 @dataclass(frozen=True)
+class Decoding:
+    """How many of a data set's `images` could not be read, and how exactly the others were.
+
+    `error` and `worst` are grey levels over `sampled` images that were decoded at a fraction of
+    their size; None where none was. `quarantined` is None where it is hidden.
+    """
+
+    images: int
+    quarantined: int | None
+    sampled: int
+    error: float | None
+    worst: float | None
+
+
+@dataclass(frozen=True)
 class StudyResults:
     """Everything a study's tables and figures may show.
 
@@ -39,6 +54,8 @@ class StudyResults:
         What `composition.count` gives: images, patients and positives by group and fold.
     thresholds
         Rows of `tables.THRESHOLDS` with columns dataset, variant and seed.
+    decoding
+        How images were read, by data set.
     leakage
         What the gate between folds found, by data set.
     simulated
@@ -60,6 +77,7 @@ class StudyResults:
     flows: Mapping[str, pd.DataFrame]
     composition: pd.DataFrame
     thresholds: pd.DataFrame
+    decoding: Mapping[str, Decoding]
     leakage: Mapping[str, Leakage]
     simulated: frozenset[str]
     facts: Mapping[str, str]

@@ -9,7 +9,7 @@ import pandas as pd
 from cxrfair import tables
 from cxrfair.cohort import flow as flows
 from cxrfair.config import Section
-from cxrfair.report._results import Leakage, StudyResults
+from cxrfair.report._results import Decoding, Leakage, StudyResults
 from cxrfair.report.composition import count
 from cxrfair.studies import Study
 
@@ -39,6 +39,7 @@ class Files(Section):
     cohorts: tuple[Path, ...]
     targets: tuple[Path, ...]
     splits: tuple[Path, ...]
+    decoding: tuple[Path, ...]
     leakage: tuple[Path, ...]
     thresholds: tuple[Path, ...]
     cards: tuple[Path, ...]
@@ -63,6 +64,7 @@ def collect(name: str, study: Study, files: Files, facts: Facts) -> StudyResults
         flows={d: _to_folds(steps[d], cohorts[d], splits[d]) for d in study.datasets},
         composition=count(study, cohorts, splits, targets),
         thresholds=_thresholds(study, files.thresholds),
+        decoding=dict(zip(study.datasets, map(_decoding, files.decoding), strict=True)),
         leakage=dict(zip(study.datasets, map(_leakage, files.leakage), strict=True)),
         simulated=frozenset(facts.simulated) & set(study.datasets),
         facts=_words(study, files, facts),
@@ -91,6 +93,18 @@ def _to_folds(steps: pd.DataFrame, cohort: pd.DataFrame, splits: pd.DataFrame) -
     last = flows.Flow()
     last.keep("in a fold", cohort, inside, pd.Series("left over", index=cohort.index, dtype="str"))
     return flows.join(steps, last.table())
+
+
+def _decoding(path: Path) -> Decoding:
+    """Read how a data set's images were decoded."""
+    found = json.loads(path.read_text(encoding="utf-8"))
+    return Decoding(
+        images=found["images"],
+        quarantined=found["quarantined"],
+        sampled=found["sampled"],
+        error=found["decode_error"],
+        worst=found["decode_error_worst"],
+    )
 
 
 def _leakage(path: Path) -> Leakage:

@@ -87,6 +87,7 @@ def build(results: Sequence[StudyResults], config: ReportConfig, out: Path) -> N
         css=Markup((HERE / "page.css").read_text(encoding="utf-8")),
         public=config.public,
         counts=_totals,
+        decoding=_decoding,
         gate=_gate,
         words=_words,
         simulated=sorted({study.title(name) for study in shown for name in study.simulated}),
@@ -176,6 +177,24 @@ def _totals(study: StudyResults, dataset: str) -> Mapping[str, str]:
         "Test images": _sum(test["n"]),
         "Test patients": _sum(test["n_patients"]),
     }
+
+
+def _decoding(study: StudyResults, dataset: str) -> str:
+    """Say how many of a data set's images could not be read, and how exactly the others were."""
+    found = study.decoding[dataset]
+    lost = _words.HIDDEN
+    if found.quarantined is not None:
+        share = 100 * found.quarantined / found.images if found.images else 0.0
+        lost = f"{_words.count(found.quarantined)} ({share:.2f} %)"
+    said = f"Of {_words.count(found.images)} images {lost} cannot be read."
+    if found.error is None:
+        return f"{said} The others were decoded at their full size."
+    sampled = _words.count(found.sampled)
+    return (
+        f"{said} JPEG images were decoded at a fraction of their size: {sampled} decoded in full "
+        f"as well differ by {found.error:.2f} of 255 grey levels on average, "
+        f"{found.worst:.2f} at most."
+    )
 
 
 def _gate(study: StudyResults, dataset: str) -> str:

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cxrfair.config import Section
-from cxrfair.report._results import Leakage, StudyResults
+from cxrfair.report._results import Decoding, Leakage, StudyResults
 from cxrfair.report.composition import ANY
 from cxrfair.statistics.cells import ALL, BETWEEN
 from cxrfair.statistics.panels import MEAN
@@ -52,6 +52,7 @@ def suppress(study: StudyResults) -> StudyResults:
         flows={name: join_small_steps(flow, smallest) for name, flow in study.flows.items()},
         composition=_hide_counts(study.composition, hidden, smallest),
         thresholds=_hide_fitting(study.thresholds, smallest),
+        decoding={name: _hide_decoding(of, smallest) for name, of in study.decoding.items()},
         leakage={name: _hide_leakage(of, smallest) for name, of in study.leakage.items()},
     )
 
@@ -241,6 +242,13 @@ def _hide_counts(
     few = composition["n_uncertain"].between(1, smallest - 1)
     found.loc[few.groupby(composition["dataset"]).transform("any"), "n_uncertain"] = pd.NA
     return found
+
+
+def _hide_decoding(found: Decoding, smallest: int) -> Decoding:
+    """Empty a count of unreadable images that is few, or all but few."""
+    lost = found.quarantined or 0
+    few = _is_few(np.array([lost, found.images - lost], np.int64), smallest)
+    return replace(found, quarantined=None if few else found.quarantined)
 
 
 def _hide_leakage(found: Leakage, smallest: int) -> Leakage:

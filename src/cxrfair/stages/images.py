@@ -6,10 +6,11 @@ import pandas as pd
 
 from cxrfair import tables
 from cxrfair.errors import CxrfairError
-from cxrfair.files import whole
+from cxrfair.files import whole, write_text
 from cxrfair.images.shards import SHARD_INDEX, merge
 from cxrfair.images.store import ImageConfig, refuse_if_too_many
-from cxrfair.stages._cli import call
+from cxrfair.images.store import summary as summarise
+from cxrfair.stages._cli import as_json, call
 
 
 def images(
@@ -21,6 +22,7 @@ def images(
     pixels: Path,
     index: Path,
     quarantine: Path,
+    summary: Path,
     refused: Path,
 ) -> None:
     """Put shards together; list images that cannot be used, and stop if too many are damaged.
@@ -36,6 +38,7 @@ def images(
     refuse_if_too_many(pd.concat(indexes, ignore_index=True), config, refused)
     found = merge(list(zip(shard_pixels, indexes, strict=True)), config, pixels)
     tables.STORE_INDEX.write(found, index)
+    write_text(summary, as_json(summarise(found)))
     damaged = found.loc[found["quarantine"].notna(), ["image_id", "quarantine"]]
     without = tables.ABSENT.read(absent).rename(columns={"why": "quarantine"})
     listed = pd.concat([damaged, without[["image_id", "quarantine"]]]).sort_values("image_id")

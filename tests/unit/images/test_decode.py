@@ -1,4 +1,5 @@
 import io
+import math
 import os
 import struct
 import tracemalloc
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFile, PngImagePlugin
 
 from cxrfair.images import unreadable
-from cxrfair.images.decode import UnreadableImageError, decode
+from cxrfair.images.decode import UnreadableImageError, decode, error
 
 RAMP = np.linspace(0, 255, 64 * 64).reshape(64, 64).astype(np.uint8)
 
@@ -42,8 +43,9 @@ def png(width, height, depth=8, data=b""):
 
 
 def test_the_whole_image_is_kept_and_padded_with_black(tmp_path):
-    portrait = Image.fromarray(np.full((80, 40), 200, np.uint8))
-    pixels, width, height = decode(saved(portrait, tmp_path / "a.png"), 32)
+    shade = np.full((80, 40), 200, np.uint8)
+    shade[40, 20] = 199  # one shade alone would be a blank picture
+    pixels, width, height = decode(saved(Image.fromarray(shade), tmp_path / "a.png"), 32)
     assert (width, height) == (40, 80)
     assert pixels.shape == (32, 32)
     assert np.all(pixels[:, :8] == 0)
@@ -130,7 +132,10 @@ def test_a_bomb_is_refused_before_it_takes_memory(tmp_path):
         "huge.png": (png(60_000, 60_000), "more pixels than any X-ray has"),
         "wide.png": (png(2**31 - 1, 1), "more pixels than any X-ray has"),
         "none.png": (png(0, 5), "truncated or damaged"),
-        "long.png": (png(9, 9, data=bytes(50_000_000)), None),  # a little picture, a lot of data
+        "long.png": (
+            png(9, 9, data=bytes(range(4)) * 12_500_000),
+            None,
+        ),  # a little picture, a lot of data
     }
     text = PngImagePlugin.PngInfo()
     text.add_text("Comment", "x" * 100_000_000, zip=True)
@@ -243,3 +248,19 @@ def test_no_damage_is_more_than_refused(files, place, data):
         content[at] = value
     end = data.draw(st.one_of(st.just(len(content)), place_of))
     decoded_or_refused(place / f"b{suffix}", bytes(content[:end]))
+
+
+@pytest.mark.parametrize("shade", [0, 128, 255])
+def test_a_blank_picture_is_not_used(tmp_path, shade):
+    Image.new("L", (40, 20), shade).save(tmp_path / "blank.png")
+    with pytest.raises(UnreadableImageError, match="blank: all pixels alike"):
+        decode(tmp_path / "blank.png", 16)
+
+
+def test_the_error_of_a_jpeg_that_is_not_reduced_is_zero_and_of_a_png_not_defined(tmp_path):
+    grain = Image.fromarray(np.random.default_rng(0).integers(0, 255, (48, 48)).astype(np.uint8))
+    grain.save(tmp_path / "a.jpg")
+    grain.save(tmp_path / "a.png")
+    assert error(tmp_path / "a.jpg", 40) == 0
+    assert 0 < error(tmp_path / "a.jpg", 8) < 20
+    assert math.isnan(error(tmp_path / "a.png", 8))

@@ -21,10 +21,12 @@ def test_density_is_turned_round_and_shared_out_evenly(tmp_path, name):
 
 
 def test_the_original_size_is_read(tmp_path):
-    path = written(tmp_path / "a.IMG", np.full((2048, 2048), 4095, np.uint16))
-    pixels, width, height = decode(path, 64)
+    values = np.full((2048, 2048), 4095, np.uint16)
+    values[:1024] = 0
+    pixels, width, height = decode(written(tmp_path / "a.IMG", values), 64)
     assert (width, height) == (2048, 2048)
-    assert not pixels.any()
+    assert pixels[:28].min() == 255
+    assert pixels[36:].max() == 0
 
 
 @pytest.mark.parametrize("length", [0, 10, 511, 513, 64 * 64, 64 * 64 * 2 - 1, 64 * 64 * 2 + 2])

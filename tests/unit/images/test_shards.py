@@ -25,7 +25,9 @@ def root(tmp_path):
     folder = tmp_path / "raw"
     folder.mkdir()
     for n in range(7):
-        Image.fromarray(np.full((24, 32), 10 * n + 5, np.uint8)).save(folder / f"{n}.png")
+        shade = np.full((24, 32), 10 * n + 5, np.uint8)
+        shade[0, 0] = 255  # one shade alone would be a blank picture
+        Image.fromarray(shade).save(folder / f"{n}.png")
     (folder / "bad.png").write_bytes(b"no image")
     return folder
 
@@ -186,3 +188,18 @@ def test_progress_names_the_shard(root, tmp_path, monkeypatch):
     monkeypatch.setattr(shards, "track", spy)
     made(root, tmp_path / "out", 2)
     assert seen == [("decode part 1 of 2", "images", 4), ("decode part 2 of 2", "images", 5)]
+
+
+def test_a_sample_says_how_exact_decoding_is(tmp_path, monkeypatch):
+    grain = np.random.default_rng(0).integers(0, 255, (256, 256)).astype(np.uint8)
+    Image.fromarray(grain).save(tmp_path / "a.jpg", quality=95)
+    Image.fromarray(grain).save(tmp_path / "b.png")
+    records = pd.DataFrame({"image_id": ["a", "b"], "path": ["a.jpg", "b.png"]})
+    config = ImageConfig(size=32, shards=1, max_quarantined=0)
+    monkeypatch.setattr(shards, "SAMPLED", 1)
+    index = build_shard(records, tmp_path, config, 0, tmp_path / "0.npy", 1)
+    assert 0 < index["decode_error"][0] < 8
+    assert np.isnan(index["decode_error"][1])
+    monkeypatch.setattr(shards, "SAMPLED", 10**18)
+    index = build_shard(records, tmp_path, config, 0, tmp_path / "0.npy", 1)
+    assert index["decode_error"].isna().all()

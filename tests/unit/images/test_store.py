@@ -4,7 +4,7 @@ import pytest
 
 from cxrfair.config import ConfigError
 from cxrfair.errors import CxrfairError
-from cxrfair.images.store import ImageConfig, QuarantineError, Store, refuse_if_too_many
+from cxrfair.images.store import ImageConfig, QuarantineError, Store, refuse_if_too_many, summary
 
 CONFIG = ImageConfig(size=16, shards=1, max_quarantined=0.5)
 
@@ -48,3 +48,17 @@ def test_too_many_bad_images_stop_the_run_and_leave_the_list(tmp_path):
 def test_there_is_at_least_one_shard():
     with pytest.raises(ConfigError, match=r"images\.shards"):
         ImageConfig.parse('{"size": 16, "shards": 0, "max_quarantined": 0.1}', "images")
+
+
+def test_a_store_is_summed_up_for_the_report():
+    index = pd.DataFrame(
+        {"quarantine": ["missing", None, None, None], "decode_error": [None, 0.25, None, 0.75]}
+    )
+    assert summary(index) == {
+        "images": 4,
+        "quarantined": 1,
+        "sampled": 2,
+        "decode_error": 0.5,
+        "decode_error_worst": 0.75,
+    }
+    assert summary(index[:1])["decode_error"] is None

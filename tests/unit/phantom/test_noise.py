@@ -53,3 +53,7 @@ def test_choose_follows_the_shares():
     assert noise.choose(u, (0.1, 0.4, 0.0, 0.5)).tolist() == [0, 1, 3, 3]
     rows = np.array([0, 1, 0, 1])
     assert noise.choose_by(u, ((1.0, 0.0), (0.2, 0.8)), rows).tolist() == [0, 1, 0, 1]
+
+
+def test_nobody_s_noise_is_empty():
+    assert noise.uniform(1, "s", np.array([], np.int64), 3).shape == (0, 3)

@@ -50,7 +50,15 @@ def files(tmp_path):
         age_years=50.0,
         sdoh_income=[float(k // 2) for k in range(n)],
     )
-    index = pd.DataFrame({"image_id": ids, "row": range(n), "checksum": ids, "quarantine": None})
+    index = pd.DataFrame(
+        {
+            "image_id": ids,
+            "row": range(n),
+            "checksum": ids,
+            "quarantine": None,
+            "decode_error": None,
+        }
+    )
     index = index.assign(width=9, height=9)
     index.loc[2, "checksum"] = "i000"  # of another patient
     states = pd.DataFrame({"image_id": ids, "label": "edema", "state": list(tables.STATES) * 60})

@@ -18,7 +18,9 @@ CONFIG = json.dumps({"size": 16, "shards": 2, "max_quarantined": 0.5})
 def folder(tmp_path):
     (tmp_path / "raw").mkdir()
     for n in range(3):
-        Image.fromarray(np.full((8, 8), 50 * n, np.uint8)).save(tmp_path / "raw" / f"{n}.png")
+        shade = np.full((8, 8), 50 * n, np.uint8)
+        shade[7, 7] = 255  # one shade alone would be a blank picture
+        Image.fromarray(shade).save(tmp_path / "raw" / f"{n}.png")
     (tmp_path / "raw" / "3.png").write_bytes(b"")
     rows = pd.DataFrame({"image_id": [f"i{n}" for n in range(4)]}).assign(
         dataset="x",
@@ -45,7 +47,7 @@ def shard(folder, number):
 
 def merged(folder, settings=CONFIG):
     paths = {"absent": "absent.parquet", "pixels": "pixels.npy", "index": "index.parquet"}
-    paths |= {"quarantine": "quarantine.csv", "refused": "refused.csv"}
+    paths |= {"quarantine": "quarantine.csv", "refused": "refused.csv", "summary": "summary.json"}
     flags = [text for k, v in paths.items() for text in (f"--{k}", str(folder / v))]
     for kind, suffix in (("pixels", "npy"), ("indexes", "parquet")):
         flags += [f"--shard-{kind}", *(str(folder / f"{n}.{suffix}") for n in range(2))]
