@@ -112,6 +112,14 @@ def test_dvc_shows_metrics_plots_and_changed_settings(workplace):
     assert "train.epochs" in workplace.run("dvc", "params", "diff").stdout
 
 
+def test_dvc_refuses_a_data_set_it_does_not_watch(workplace):
+    workplace.params(studies__quickstart__datasets=["chexpert"])
+    done = workplace.run("dvc", "repro", "records", check=False)
+    assert done.returncode
+    wanted = "${data.chexlocalize.root}, ${data.chexpert.root} not among the deps"
+    assert wanted in done.stdout + done.stderr
+
+
 def test_linked_caches_are_refused(workplace):
     workplace.run("dvc", "config", "cache.type", "hardlink")
     workplace.params(threshold__rule="fixed")

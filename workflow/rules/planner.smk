@@ -18,7 +18,9 @@ def refresh_manifests():
 
 def begin():
     """Refuse results of unknown origin and open the tracker, once, before the first job."""
-    if os.environ.get("CXRFAIR_PLANNER") != "dvc":  # DVC compared every file with its lock
+    if os.environ.get("CXRFAIR_PLANNER") == "dvc":  # DVC compared every file with its lock
+        refuse_unlisted()
+    else:
         refuse_unrecorded()
     studies = json.dumps(list(STUDIES))
     opening = command("open_tracking", "--config", section("tracking"), "--studies", studies)
@@ -32,6 +34,18 @@ def end():
     if os.environ.get(SESSION):
         found = [f"results/metrics/{study}/metrics.parquet" for study in STUDIES]
         subprocess.run(command("track", "--metrics", *[p for p in found if Path(p).exists()]))
+
+
+def refuse_unlisted():
+    """Stop when DVC was not told of a data set that a study uses: it would not notice its changes."""
+    listed = Path("dvc.yaml").read_text(encoding="utf-8")
+    lacking = [f"${{data.{name}.root}}" for name in sorted(USED)]
+    lacking = [root for root in lacking if root not in listed]
+    if lacking:
+        raise WorkflowError(
+            f"dvc.yaml: {', '.join(lacking)} not among the deps; add to stage records, and to "
+            "stage images where it holds images"
+        )
 
 
 def refuse_unrecorded():

@@ -55,7 +55,7 @@ def error(path: Path, size: int) -> float:
         As `decode`.
     """
     data = _content(path)
-    if not data.startswith(pictures.JPEG):
+    if not data.startswith(pictures.JPEG) or pictures.read_jpeg(data, size).by == 1:
         return math.nan
     whole = pictures.read_jpeg(data, None)
     full = _square(whole.grey, (whole.width, whole.height), size)

@@ -208,10 +208,14 @@ def _pair(sheet: _Sheet, row: int, config: PhantomConfig, attribute: str, number
     was = f"{person[attribute]:.0f}" if attribute == "age_years" else person[attribute]
     shown = f"patient {number}\n{person['sex']}, {person['age_years']:.0f}, {person['race']}"
     _title(sheet.picture(row, 0, grey), f"{attribute} {was}", f"{shown}\n{_ill(person)}")
-    _title(sheet.picture(row, 1, direct), f"do {value}, direct", "")
+    will = f"{value:.0f}" if attribute == "age_years" else value
+    _title(sheet.picture(row, 1, direct), f"do {will}, direct", "")
     how = {"cmap": "RdBu_r", "vmin": -LIMIT, "vmax": LIMIT}
     _title(sheet.picture(row, 2, direct - grey, **how), "direct - factual", "")
-    _title(sheet.picture(row, 3, total), f"do {value}, total: {_moved(scenes)}", "")
+    last = sheet.picture(row, 3, total)
+    _title(last, f"do {will}, total", "")
+    label = {"fontsize": 7, "color": "white", "bbox": {"facecolor": "black", "pad": 2}}
+    last.text(0.04, 0.04, _moved(scenes), transform=last.transAxes, **label)
 
 
 def _ill(person: pd.Series) -> str:
@@ -224,4 +228,4 @@ def _moved(scenes: Sequence[pd.DataFrame]) -> str:
     first, last = scenes[0].iloc[0], scenes[-1].iloc[0]
     came = [f"+ {name}" for name in FINDINGS if last[name] and not first[name]]
     went = [f"- {name}" for name in FINDINGS if first[name] and not last[name]]
-    return ", ".join([*came, *went]) or "same findings"
+    return "\n".join([*came, *went]).replace("_", " ") or "same findings"
