@@ -214,8 +214,9 @@ def _pair(sheet: _Sheet, row: int, config: PhantomConfig, attribute: str, number
     _title(sheet.picture(row, 2, direct - grey, **how), "direct - factual", "")
     last = sheet.picture(row, 3, total)
     _title(last, f"do {will}, total", "")
-    label = {"fontsize": 7, "color": "white", "bbox": {"facecolor": "black", "pad": 2}}
-    last.text(0.04, 0.04, _moved(scenes), transform=last.transAxes, **label)
+    plate = {"facecolor": "black", "pad": 2}
+    said = last.text(0.04, 0.04, _moved(scenes), transform=last.transAxes, bbox=plate)
+    said.set(fontsize=7, color="white")
 
 
 def _ill(person: pd.Series) -> str:
