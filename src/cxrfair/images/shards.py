@@ -14,6 +14,7 @@ from typing import IO
 import numpy as np
 import pandas as pd
 
+from cxrfair import tables
 from cxrfair.errors import CxrfairError
 from cxrfair.files import whole
 from cxrfair.hashing import stable_hash
@@ -39,16 +40,7 @@ AGAIN = "delete the shard and run again"
 SHARD_INDEX = Table(  # `tables.STORE_INDEX` of one shard, rows counted within it
     "shard_index",
     key=("image_id",),
-    columns={
-        "image_id": "string",
-        "row": "int64?",
-        "checksum": "string?",  # of the decoded pixels
-        "width": "int32?",  # original pixels
-        "height": "int32?",
-        "quarantine": "string?",
-        "decode_error": "float32?",
-        "shard_checksum": "string",  # of the shard's file
-    },
+    columns={**tables.STORE_INDEX.columns, "shard_checksum": "string"},  # of the shard's file
 )
 
 
