@@ -270,12 +270,14 @@ def test_data_list_says_where_each_lies(command, monkeypatch, root, tmp_path):
     for name in datasets.names():
         monkeypatch.setattr(datasets.get(name), "LAYOUT", LAYOUT, raising=False)
     roots = {"nih_chestxray14": {"root": str(root)}, "mimic_iv": {"root": "nowhere"}}
+    roots |= {"jsrt": {"root": "data/phantom/not_yet"}}
     (tmp_path / "p.yaml").write_text(yaml.safe_dump({"scale": "demo", "data": roots}))
     _, out, _ = command("data", "list", "--params", tmp_path / "p.yaml")
     lines = {line.split()[0]: line for line in out.splitlines()}
     assert set(lines) == set(datasets.names())
     assert lines["nih_chestxray14"].endswith(f"A title: {root} (phantom)")
     assert lines["mimic_iv"].endswith("nowhere (not there)")
+    assert lines["jsrt"].endswith("data/phantom/not_yet (simulated when a study uses it)")
     assert lines["mimic_cxr"].endswith("no root in params.yaml")
 
 

@@ -18,7 +18,6 @@ wildcard_constraints:
 
 
 settings = resolve(config)
-SIMULATED_BELOW = "data/phantom"
 MARKER = "PHANTOM.txt"  # lies in every simulated data set, wherever it was moved
 SESSION = "CXRFAIR_TRACKING"
 SHARDS = settings["images"]["shards"]
@@ -30,7 +29,7 @@ DATA = settings["data"]
 
 def simulated(dataset):
     """Whether a data set is ours to make; a folder outside data/phantom is only ever read."""
-    return Path(DATA[dataset]["root"]).is_relative_to(SIMULATED_BELOW)
+    return Path(DATA[dataset]["root"]).is_relative_to(datasets.SIMULATED_BELOW)
 
 
 def root(wildcards):
@@ -39,7 +38,7 @@ def root(wildcards):
 
 def manifest(dataset, kind):
     """List of a data set's files by content: stands for the raw data in every rule that reads it."""
-    folder = SIMULATED_BELOW if simulated(dataset) else "data/interim"
+    folder = datasets.SIMULATED_BELOW if simulated(dataset) else "data/interim"
     return f"{folder}/manifests/{dataset}.{kind}.csv"
 
 

@@ -110,5 +110,6 @@ def _entries(params: Mapping[str, Any]) -> dict[str, Any]:
 def _there(root: Path) -> str:
     """Say whether a folder exists, and whether it is simulated."""
     if not root.is_dir():
-        return "not there"
+        made = root.is_relative_to(datasets.SIMULATED_BELOW)
+        return "simulated when a study uses it" if made else "not there"
     return "phantom" if (root / MARKER).is_file() else "there"

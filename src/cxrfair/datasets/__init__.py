@@ -2,6 +2,7 @@
 
 from cxrfair.datasets._csv import SourceError
 from cxrfair.datasets._source import (
+    SIMULATED_BELOW,
     Embeddings,
     Encounters,
     Images,
@@ -17,6 +18,7 @@ from cxrfair.datasets._source import (
 )
 
 __all__ = [
+    "SIMULATED_BELOW",
     "Embeddings",
     "Encounters",
     "Images",

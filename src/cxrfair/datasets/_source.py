@@ -12,6 +12,8 @@ from cxrfair import plugins, tables
 from cxrfair.config import Section
 from cxrfair.datasets._csv import SourceError
 
+SIMULATED_BELOW = "data/phantom"  # a root below it is the phantom's to make; others are only read
+
 Notes = Mapping[str, int]  # rule applied to rows that were not as they should be -> how many
 Kind = Literal["images", "encounters", "surroundings", "annotations", "embeddings"]
 
