@@ -59,6 +59,6 @@ def _root(
 def main() -> None:
     """Run the command line; what a user can put right ends in one message and exit status 1."""
     try:
-        app()
+        app(prog_name="cxrfair")
     except CxrfairError as error:
         sys.exit(f"error: {error}")

@@ -28,7 +28,7 @@ def list_(params: _params.Params = _params.DEFAULT) -> None:
     for name in datasets.names():
         source = datasets.get(name)
         root = entries.get(name, {}).get("root")
-        place = f"{root} ({_there(params.parent / root)})" if root else "no root in params.yaml"
+        place = f"{root} ({_there(root, params.parent)})" if root else "no root in params.yaml"
         typer.echo(f"{name:<22}{source.KIND:<14}{source.LAYOUT.title}: {place}")
 
 
@@ -107,9 +107,9 @@ def _entries(params: Mapping[str, Any]) -> dict[str, Any]:
     return dict(at_scale(section, params.get("scale", SCALES[0])))
 
 
-def _there(root: Path) -> str:
-    """Say whether a folder exists, and whether it is simulated."""
-    if not root.is_dir():
-        made = root.is_relative_to(datasets.SIMULATED_BELOW)
+def _there(root: str, folder: Path) -> str:
+    """Say whether a root, as params.yaml in `folder` has it, exists, and whether it is simulated."""
+    if not (folder / root).is_dir():
+        made = Path(root).is_relative_to(datasets.SIMULATED_BELOW)
         return "simulated when a study uses it" if made else "not there"
-    return "phantom" if (root / MARKER).is_file() else "there"
+    return "phantom" if (folder / root / MARKER).is_file() else "there"
