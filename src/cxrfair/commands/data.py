@@ -108,7 +108,7 @@ def _entries(params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _there(root: str, folder: Path) -> str:
-    """Say whether a root, as params.yaml in `folder` has it, exists, and whether it is simulated."""
+    """Say whether a root, seen from `folder`, exists, and whether it is simulated."""
     if not (folder / root).is_dir():
         made = Path(root).is_relative_to(datasets.SIMULATED_BELOW)
         return "simulated when a study uses it" if made else "not there"

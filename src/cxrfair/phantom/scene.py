@@ -112,7 +112,7 @@ def draw(scene: pd.DataFrame, size: int) -> Pictures:
             lung[rows] *= 1 - finding.hides * np.minimum(load, 1) * mask
             masks[name] = (rows, mask)
     shadow += lung
-    _turn_sideways(scene, grid, p, shadow)
+    _turn_sideways(scene, grid, p, texture, shadow)
     seed, stream = int(scene["seed"].iloc[0]), f"pixels {scene['dataset'].iloc[0]}"
     white = noise.field(seed, stream, scene["image_key"].to_numpy(), (size, size))
     grey = acquisition.expose(shadow, p, white)
@@ -150,8 +150,10 @@ def _spot(name: str, p: Parameters, grid: Grid, chest: anatomy.Thorax, texture: 
     return Spot(grid, p, chest, texture, **own)
 
 
-def _turn_sideways(scene: pd.DataFrame, grid: Grid, p: Parameters, shadow: Floats) -> None:
+def _turn_sideways(
+    scene: pd.DataFrame, grid: Grid, p: Parameters, texture: Floats, shadow: Floats
+) -> None:
     """Overwrite the shadow of lateral pictures."""
     rows = np.flatnonzero(scene["lateral"].to_numpy(bool))
     if len(rows):
-        shadow[rows] = lateral.shadow(grid[rows], canvas.Picked(p, rows))
+        shadow[rows] = lateral.shadow(grid[rows], canvas.Picked(p, rows), texture[rows])
