@@ -29,7 +29,7 @@ def shadow(grid: Grid, p: Parameters, texture: Floats) -> Floats:
     total += _fluid(grid, p, floor) * lung
     total += lung * _vessels(grid, p, texture)
     total += _bones(grid, p)
-    total += _windpipe(grid, p)
+    total += _windpipe(grid)
     total += 0.5 * p["breast"] * disc((x + 0.70) / 0.26, (y - p["breast_y"]) / 0.30, 0.3)
     return total
 
@@ -69,7 +69,8 @@ def _heart(grid: Grid, p: Parameters) -> Floats:
     rise = 0.55 * disc((grid.x + 0.10) / 0.16, (grid.y + 0.16) / 0.30, 0.5)
     arch = np.sqrt(np.square(grid.x - 0.10) + np.square(grid.y + 0.18))
     ring = 0.5 * glow(arch - 0.19, 0.045) * edge(-0.16 - grid.y, 0.12)
-    return np.maximum(heart, np.maximum(rise, ring))
+    drawn: Floats = np.maximum(heart, np.maximum(rise, ring))
+    return drawn
 
 
 def _fluid(grid: Grid, p: Parameters, floor: Floats) -> Floats:
@@ -100,7 +101,7 @@ def _bones(grid: Grid, p: Parameters) -> Floats:
     fading = 1 - 0.45 * edge(y - 0.15, 0.5)  # the lungs overlap the lower spine more
     bodies = edge(0.075 - np.abs(x - bow), 0.02) * (0.75 + 0.35 * edge(pile + 0.55, 0.3)) * fading
     thorns = 0.5 * glow(x - bow - 0.16, 0.05) * edge(pile - 0.2, 0.5)
-    total = (p["spine"] + 0.07) * (bodies + thorns)
+    total: Floats = (p["spine"] + 0.07) * (bodies + thorns)
     turn = 2 * np.pi / (1.05 * p["rib_pitch"])
     slope = y - 0.55 * (SPINE - x) + 0.30 * np.square(x)
     ribs = edge(np.cos(slope * turn + p["rib_phase"]) - 0.45, 0.5)
@@ -112,7 +113,7 @@ def _bones(grid: Grid, p: Parameters) -> Floats:
     return total
 
 
-def _windpipe(grid: Grid, p: Parameters) -> Floats:
+def _windpipe(grid: Grid) -> Floats:
     """Draw the column of air that comes down behind the breastbone, with its last dark ring."""
     middle = -0.02 + 0.14 * (grid.y + 0.35)
     pipe = edge(0.045 - np.abs(grid.x - middle), 0.025) * edge(-0.08 - grid.y, 0.06)
