@@ -21,7 +21,7 @@ report: $(STAMP)
 	@echo "report: $(CURDIR)/results/report/index.html"
 
 test: $(DEV_STAMP)
-	@$(RUN) python -m pytest -n auto --dist loadgroup
+	@$(RUN) python -m pytest -n auto --dist worksteal
 
 lint: $(DEV_STAMP)
 	@$(RUN) ruff format --check . && $(RUN) ruff check . && $(RUN) mypy

@@ -34,5 +34,5 @@ def test_a_section_cannot_be_changed():
 def test_a_registry_lists_its_public_files_and_refuses_others():
     assert {"mimic_cxr", "mimic_iv", "nih_chestxray14"} < set(plugins.names(datasets))
     assert not [name for name in plugins.names(datasets) if name.startswith("_")]
-    with pytest.raises(UnknownNameError, match=r"no '_source'; have mimic_cxr"):
+    with pytest.raises(UnknownNameError, match=r"no '_source'; have chexlocalize"):
         plugins.find(datasets, "_source")

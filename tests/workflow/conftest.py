@@ -1,5 +1,6 @@
 """Clones of the repo with a tiny phantom, on which the real Snakemake and the real DVC run."""
 
+import fcntl
 import os
 import re
 import shutil
@@ -116,14 +117,30 @@ def fresh(repo, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def finished(fresh, tmp_path_factory):
-    """A workplace after `snakemake`, `dvc repro` and `dvc push` to a folder."""
-    folder = tmp_path_factory.mktemp("finished")
-    workplace = fresh.copy(folder / "clone")
+    """A workplace after `snakemake`, `dvc repro` and `dvc push` to a folder.
+
+    Of several test workers one makes it, and each gets a copy: DVC locks its folder.
+    """
+    own = tmp_path_factory.mktemp("finished")
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    made = shared / "made"
+    with (shared / "made.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (made / "done").is_file():
+            shutil.rmtree(made, ignore_errors=True)
+            made.mkdir()
+            _finish(fresh.copy(made / "clone"), made / "remote")
+            (made / "done").touch()
+    return Workplace(made / "clone").copy(own / "clone")
+
+
+def _finish(workplace, remote):
     workplace.snakemake()
     workplace.run("dvc", "repro")
-    workplace.run("dvc", "remote", "add", "--default", "store", str(folder / "remote"))
+    workplace.run("dvc", "remote", "add", "--default", "store", str(remote))
     workplace.run("dvc", "push")
-    return workplace
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 import yaml
 
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
+pytestmark = pytest.mark.workflow
 
 AFTER_TRAINING = ["predict", "metrics", "report"]
 FROM_RECORDS = ["records", "images", "cohort", "rebalance", "train", *AFTER_TRAINING]
@@ -62,8 +62,8 @@ def test_adding_a_row_of_data_re_runs_its_data_set_and_what_follows(workplace):
     table.write_text(table.read_text() + first.replace(name, "00099999_000.png") + "\n")
     jobs = workplace.planned()
     assert jobs == {
-        "ingest": 1, "images": 1, "cohort": 1, "split": 1, "rebalance": 1, "train": 2,
-        "predict": 2, "threshold": 2, "audit": 1, "report": 1,
+        "ingest": 1, "images_shard": 2, "images": 1, "cohort": 1, "split": 1, "group": 1,
+        "rebalance": 1, "train": 2, "predict": 2, "threshold": 2, "audit": 1, "report": 1,
     }  # fmt: skip
     assert set(workplace.stale()) <= {"phantom", *FROM_RECORDS}
     assert workplace.stale()

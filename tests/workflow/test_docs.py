@@ -17,7 +17,7 @@ from PIL import Image
 from cxrfair import settings, tables
 from cxrfair.datasets import SourceError
 
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("docs")]
+pytestmark = pytest.mark.workflow
 
 REPO = Path(__file__).parents[2]
 PAGES = [REPO / "README.md", REPO / "CONTRIBUTING.md", *sorted((REPO / "docs").rglob("*.md"))]

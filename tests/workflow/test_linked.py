@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pytest
 
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
+pytestmark = pytest.mark.workflow
 
 COMMON = {"reference": "erm", "variants": {"erm": {"method": "erm"}}, "seeds": [0]}
 
