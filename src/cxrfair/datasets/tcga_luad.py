@@ -32,7 +32,7 @@ LAYOUT = Layout(
         "**/clinical.tsv": "sex, age, race and stage of each case, several rows a case",
         "**/*.dcm": "images, in folders by case, study and series",
     },
-    counts={"images": 48_931, "patients": 69},
+    counts={},  # no published number could be confirmed
 )
 
 LABELS = {"late stage": "late_stage"}
