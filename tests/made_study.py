@@ -91,6 +91,7 @@ def results(simulated=frozenset({"mimic"}), n=600, **changes):
         composition=composition.count(of, cohorts, splits, first),
         thresholds=pd.concat(fitted, ignore_index=True),
         decoding={d: Decoding(n, n // 10, 3, 0.25, 0.5) for d in of.datasets},
+        cuts={d: {} for d in of.datasets},
         leakage={d: Leakage(n // 3, n, n // 4, n // 5, 0.8) for d in of.datasets},
         simulated=simulated,
         facts={"Backbone": "<test_resnet> & friends"},

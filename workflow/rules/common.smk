@@ -197,6 +197,7 @@ def study_files(name):
         "targets": each_dataset(rules.cohort.output.targets),
         "splits": each_dataset(rules.split.output.splits),
         "decoding": each_dataset(rules.images.output.summary),
+        "cuts": each_dataset(rules.group.output.cuts),
         "leakage": each_dataset(rules.split.output.leakage),
         "thresholds": each_model(rules.threshold.output.thresholds),
         "cards": each_model(rules.train.output.card),

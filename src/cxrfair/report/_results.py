@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 
@@ -56,6 +57,8 @@ class StudyResults:
         Rows of `tables.THRESHOLDS` with columns dataset, variant and seed.
     decoding
         How images were read, by data set.
+    cuts
+        Where attributes of places were cut, by data set and attribute (`cohort.sdoh.fit_cuts`).
     leakage
         What the gate between folds found, by data set.
     simulated
@@ -78,6 +81,7 @@ class StudyResults:
     composition: pd.DataFrame
     thresholds: pd.DataFrame
     decoding: Mapping[str, Decoding]
+    cuts: Mapping[str, Mapping[str, Mapping[str, Any]]]
     leakage: Mapping[str, Leakage]
     simulated: frozenset[str]
     facts: Mapping[str, str]

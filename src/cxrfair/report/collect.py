@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -11,7 +12,7 @@ from cxrfair.cohort import flow as flows
 from cxrfair.config import Section
 from cxrfair.report._results import Decoding, Leakage, StudyResults
 from cxrfair.report.composition import count
-from cxrfair.studies import Study
+from cxrfair.studies import Study, single
 
 
 class Facts(Section):
@@ -40,6 +41,7 @@ class Files(Section):
     targets: tuple[Path, ...]
     splits: tuple[Path, ...]
     decoding: tuple[Path, ...]
+    cuts: tuple[Path, ...]
     leakage: tuple[Path, ...]
     thresholds: tuple[Path, ...]
     cards: tuple[Path, ...]
@@ -65,6 +67,7 @@ def collect(name: str, study: Study, files: Files, facts: Facts) -> StudyResults
         composition=count(study, cohorts, splits, targets),
         thresholds=_thresholds(study, files.thresholds),
         decoding=dict(zip(study.datasets, map(_decoding, files.decoding), strict=True)),
+        cuts={d: _cuts(path, study) for d, path in zip(study.datasets, files.cuts, strict=True)},
         leakage=dict(zip(study.datasets, map(_leakage, files.leakage), strict=True)),
         simulated=frozenset(facts.simulated) & set(study.datasets),
         facts=_words(study, files, facts),
@@ -105,6 +108,12 @@ def _decoding(path: Path) -> Decoding:
         error=found["decode_error"],
         worst=found["decode_error_worst"],
     )
+
+
+def _cuts(path: Path, study: Study) -> dict[str, Any]:
+    """Read where the attributes were cut that the study uses."""
+    cuts = json.loads(path.read_text(encoding="utf-8"))
+    return {name: cuts[name] for name in single(study.attributes) if name in cuts}
 
 
 def _leakage(path: Path) -> Leakage:

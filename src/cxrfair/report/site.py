@@ -88,6 +88,7 @@ def build(results: Sequence[StudyResults], config: ReportConfig, out: Path) -> N
         public=config.public,
         counts=_totals,
         decoding=_decoding,
+        cuts=_cuts,
         gate=_gate,
         words=_words,
         simulated=sorted({study.title(name) for study in shown for name in study.simulated}),
@@ -195,6 +196,19 @@ def _decoding(study: StudyResults, dataset: str) -> str:
         f"as well differ by {found.error:.2f} of 255 grey levels on average, "
         f"{found.worst:.2f} at most."
     )
+
+
+def _cuts(study: StudyResults, dataset: str) -> str:
+    """Say where attributes of places were cut; empty without any."""
+    said = []
+    for name, cut in study.cuts[dataset].items():
+        limits = ", ".join(f"{limit:,.6g}" for limit in cut["limits"])
+        how = "at" if cut["rule"] == "value" else "by the training patients' quantiles, at"
+        groups = ", ".join(cut["groups"])
+        what = name.replace("_", " ").capitalize()
+        where = f"{what} is {cut['variable']}, cut {how} {limits}"
+        said.append(f"{where}: {groups}, from its lowest values up.")
+    return " ".join(said)
 
 
 def _gate(study: StudyResults, dataset: str) -> str:

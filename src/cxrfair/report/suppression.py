@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -53,6 +54,7 @@ def suppress(study: StudyResults) -> StudyResults:
         composition=_hide_counts(study.composition, hidden, smallest),
         thresholds=_hide_fitting(study.thresholds, smallest),
         decoding={name: _hide_decoding(of, smallest) for name, of in study.decoding.items()},
+        cuts={name: _hide_cuts(of, smallest) for name, of in study.cuts.items()},
         leakage={name: _hide_leakage(of, smallest) for name, of in study.leakage.items()},
     )
 
@@ -249,6 +251,13 @@ def _hide_decoding(found: Decoding, smallest: int) -> Decoding:
     lost = found.quarantined or 0
     few = _is_few(np.array([lost, found.images - lost], np.int64), smallest)
     return replace(found, quarantined=None if few else found.quarantined)
+
+
+def _hide_cuts(
+    cuts: Mapping[str, Mapping[str, Any]], smallest: int
+) -> dict[str, Mapping[str, Any]]:
+    """Leave out cuts that were fitted on few patients: a median of few is somebody's value."""
+    return {name: cut for name, cut in cuts.items() if cut["n_patients"] >= smallest}
 
 
 def _hide_leakage(found: Leakage, smallest: int) -> Leakage:

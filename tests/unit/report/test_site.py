@@ -1,4 +1,5 @@
 import hashlib
+import html
 import json
 import re
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 
 from cxrfair.report import ReportConfig, figures, tables
 from cxrfair.report._results import Decoding, Leakage
-from cxrfair.report.collect import _decoding, _leakage, _to_folds
+from cxrfair.report.collect import _cuts, _decoding, _leakage, _to_folds
 from cxrfair.report.site import build
 from cxrfair.report.suppression import suppress
 
@@ -223,6 +224,42 @@ def test_the_page_says_how_images_were_read(made, tmp_path, decoding, said):
     build([results], PUBLIC, tmp_path)
     ((_, line),) = _lines((tmp_path / "index.html").read_text(encoding="utf-8"))
     assert all(part in line for part in said), line
+
+
+CUT = {
+    "variable": "tract.INCOME", "rule": "quantile", "limits": [61234.5], "groups": ["low", "high"],
+    "n_patients": 200,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("cuts", "said"),
+    [
+        (
+            {"income": CUT},
+            "Income is tract.INCOME, cut by the training patients' quantiles, at 61,234.5: low, "
+            "high, from its lowest values up.",
+        ),
+        ({"income": CUT | {"rule": "value"}}, "Income is tract.INCOME, cut at 61,234.5: low, high"),
+    ],
+)
+def test_the_page_says_where_attributes_of_places_were_cut(made, tmp_path, cuts, said):
+    build([replace(made.results(**TINY), cuts={"nih": cuts})], PUBLIC, tmp_path)
+    ((_, line),) = _lines((tmp_path / "index.html").read_text(encoding="utf-8"))
+    assert said in html.unescape(line)
+
+
+def test_a_public_report_does_not_tell_the_median_of_few(made, tmp_path):
+    cuts = {"nih": {"income": CUT | {"n_patients": 3}}}
+    build([replace(made.results(**TINY), cuts=cuts)], PUBLIC, tmp_path)
+    ((_, line),) = _lines((tmp_path / "index.html").read_text(encoding="utf-8"))
+    assert "cut" not in line
+
+
+def test_cuts_of_attributes_that_the_study_does_not_use_are_left_out(made, tmp_path):
+    (tmp_path / "c.json").write_text(json.dumps({"income": CUT, "other": CUT}))
+    study = made.results(**TINY).study.model_copy(update={"attributes": ("sex x income",)})
+    assert _cuts(tmp_path / "c.json", study) == {"income": CUT}
 
 
 def test_how_images_were_read_is_taken_from_the_store_s_summary(tmp_path):
