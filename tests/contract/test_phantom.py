@@ -20,6 +20,7 @@ from cxrfair import phantom
 from cxrfair.phantom import PhantomConfig, population, reporting, scene
 from cxrfair.phantom.acquisition import Profile
 from cxrfair.phantom.population import FINDINGS
+from cxrfair.scales import at_scale
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
 PROFILE = Profile("study", 0.4, 0.0, 0.0, 0.0, 0.0, 0.0, laterals=False)
@@ -37,11 +38,7 @@ LEARNABLE = (*COMMON, "pneumonia", "support_devices", "atelectasis")
 
 
 def _config(**changes):
-    section = yaml.safe_load(PARAMS.read_text())["phantom"]
-    scales = {"demo", "small", "paper"}
-    demo = {
-        k: v["demo"] if isinstance(v, dict) and set(v) == scales else v for k, v in section.items()
-    }
+    demo = at_scale(yaml.safe_load(PARAMS.read_text())["phantom"], "demo")
     for name, value in changes.items():
         nested = isinstance(value, dict) and name != "underdiagnosis"
         demo[name] = {**demo[name], **value} if nested else value

@@ -13,6 +13,7 @@ from cxrfair import phantom
 from cxrfair.images.decode import decode
 from cxrfair.phantom import PhantomConfig, scene
 from cxrfair.plugins import UnknownNameError
+from cxrfair.scales import SCALES, at_scale
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
 KEYS = {  # without images: of a person
@@ -52,11 +53,7 @@ EACH = ("prevalence", "direct_path", "indirect_path")  # changed one key at a ti
 
 
 def _section():
-    scales = {"demo", "small", "paper"}
-    section = yaml.safe_load(PARAMS.read_text())["phantom"]
-    demo = {
-        k: v["demo"] if isinstance(v, dict) and set(v) == scales else v for k, v in section.items()
-    }
+    demo = at_scale(yaml.safe_load(PARAMS.read_text())["phantom"], "demo")
     demo["indirect_path"] = {"sex": 3.0, "race": 3.0, "age": 3.0, "insurance": 10.0}  # few patients
     return {**demo, "patients": 24, "image_size": 32}
 
@@ -173,11 +170,7 @@ def test_every_setting_does_something(base, tmp_path, name, value):
     pytest.fail(f"{name} changed no file")
 
 
-@pytest.mark.parametrize("scale", ["demo", "small", "paper"])
+@pytest.mark.parametrize("scale", SCALES)
 def test_the_settings_that_ship_are_right_at_every_scale(scale):
-    section = yaml.safe_load(PARAMS.read_text())["phantom"]
-    scales = {"demo", "small", "paper"}
-    chosen = {
-        k: v[scale] if isinstance(v, dict) and set(v) == scales else v for k, v in section.items()
-    }
+    chosen = at_scale(yaml.safe_load(PARAMS.read_text())["phantom"], scale)
     assert PhantomConfig.parse(json.dumps(chosen), "phantom").patients >= 600

@@ -5,6 +5,7 @@ import pytest
 import yaml
 
 from cxrfair.phantom import PhantomConfig
+from cxrfair.scales import at_scale
 
 PARAMS = Path(__file__).parents[3] / "params.yaml"
 SMALL = {"patients": 30, "image_size": 48}
@@ -13,11 +14,7 @@ SMALL = {"patients": 30, "image_size": 48}
 @pytest.fixture(scope="session")
 def make_config():
     """Return a maker of configs: the demo's settings, few patients, and the changes asked for."""
-    section = yaml.safe_load(PARAMS.read_text())["phantom"]
-    scales = {"demo", "small", "paper"}
-    demo = {
-        k: v["demo"] if isinstance(v, dict) and set(v) == scales else v for k, v in section.items()
-    }
+    demo = at_scale(yaml.safe_load(PARAMS.read_text())["phantom"], "demo")
 
     def make(**changes):
         merged = {**demo, **SMALL}
