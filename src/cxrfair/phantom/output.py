@@ -21,6 +21,7 @@ from cxrfair.phantom.scene import Bytes
 
 MARKER = "PHANTOM.txt"
 SPOILT = ("truncated", "not an image", "empty")
+NOT_AN_IMAGE = b"<html><body>404 Not Found</body></html>\n"
 
 
 def spoilt(config: PhantomConfig, scene: pd.DataFrame) -> NDArray[np.str_]:
@@ -38,11 +39,15 @@ def save_image(path: Path, grey: Bytes, how: str) -> None:
         Image.fromarray(grey).save(buffer, "JPEG", quality=95)
     else:
         Image.fromarray(grey).save(buffer, "PNG", compress_level=3)
-    data = buffer.getvalue()
+    save_bytes(path, buffer.getvalue(), how)
+
+
+def save_bytes(path: Path, data: bytes, how: str) -> None:
+    """Write an encoded picture, or what is left of it when it is spoilt as told (`SPOILT`)."""
     if how == "truncated":
         data = data[: len(data) // 2]
     elif how == "not an image":
-        data = b"<html><body>404 Not Found</body></html>\n"
+        data = NOT_AN_IMAGE
     elif how == "empty":
         data = b""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ from cxrfair.phantom import noise
 from cxrfair.phantom.config import PhantomConfig
 from cxrfair.phantom.population import FINDINGS, PATHOLOGIES
 
+NOTICED = ("positive", "uncertain")  # states of a finding that the reader saw
 ATTRIBUTES = ("sex", "race", "insurance")
 
 
@@ -28,7 +29,7 @@ def report(config: PhantomConfig, studies: pd.DataFrame, dataset: str) -> pd.Dat
         doubt = np.where(word < config.uncertain_share, "uncertain", "positive")
         silence = np.where(word < config.unmentioned_share, "unmentioned", "negative")
         said[finding] = np.where(noticed, doubt, silence)
-    said["no_finding"] = ~said[list(PATHOLOGIES)].isin(["positive", "uncertain"]).any(axis=1)
+    said["no_finding"] = ~said[list(PATHOLOGIES)].isin(NOTICED).any(axis=1)
     return said
 
 

@@ -12,7 +12,7 @@ from cxrfair.phantom import noise, output, scene
 from cxrfair.phantom.acquisition import Profile
 from cxrfair.phantom.config import PhantomConfig
 from cxrfair.phantom.scene import Bytes
-from cxrfair.phantom.writers import _images, _spoilt
+from cxrfair.phantom.writers import _images
 
 PROFILE = Profile(
     dataset="jsrt",
@@ -63,7 +63,7 @@ def _chosen(images: pd.DataFrame, taken: dict[str, int]) -> pd.DataFrame:
 def _encode(path: Path, grey: Bytes, how: str) -> None:
     """Write a picture as density: bright where it is dark."""
     values = np.rint((255 - grey.astype(float)) * (DENSEST / 255)).astype(">u2")
-    _spoilt.write(path, values.tobytes(), how)
+    output.save_bytes(path, values.tobytes(), how)
 
 
 def _people(config: PhantomConfig, images: pd.DataFrame) -> tuple[pd.Series, pd.Series]:

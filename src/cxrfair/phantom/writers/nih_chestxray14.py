@@ -86,7 +86,7 @@ def _official(config: PhantomConfig, images: pd.DataFrame) -> dict[str, pd.Serie
 
 def _entries(images: pd.DataFrame, said: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of `Data_Entry_2017_v2020.csv`; this source knows no doubt."""
-    seen = said[list(NAMES)].isin(["positive", "uncertain"]).to_numpy()
+    seen = said[list(NAMES)].isin(reporting.NOTICED).to_numpy()
     words = np.asarray(list(NAMES.values()))
     labels = ["|".join(words[row]) or "No Finding" for row in seen]
     portable = images["portable"].to_numpy(bool)

@@ -138,7 +138,7 @@ def _labels(config: PhantomConfig, images: pd.DataFrame, said: pd.DataFrame) -> 
     """Return what was seen as a list of words; some rows say that they are of no use."""
     keys = images["key"].to_numpy()
     u = noise.uniform(config.seed, "padchest words", keys, 2 + len(FINDINGS))
-    seen = said[list(FINDINGS)].isin(["positive", "uncertain"]).to_numpy()
+    seen = said[list(FINDINGS)].isin(reporting.NOTICED).to_numpy()
     labels = []
     for row, chosen in zip(seen, u, strict=True):
         words = [

@@ -16,7 +16,7 @@ from cxrfair.phantom import noise, output, scene
 from cxrfair.phantom.acquisition import MAX_IMAGES, Profile
 from cxrfair.phantom.config import PhantomConfig
 from cxrfair.phantom.scene import Bytes
-from cxrfair.phantom.writers import _dicom, _images, _spoilt
+from cxrfair.phantom.writers import _dicom, _images
 
 PROFILE = Profile(
     dataset="tcga_luad",
@@ -137,7 +137,7 @@ def _encoder(config: PhantomConfig, images: pd.DataFrame, root: Path) -> _images
 def _encode(headers: Mapping[Path, _dicom.Header], path: Path, grey: Bytes, how: str) -> None:
     """Write one picture."""
     detector = CT if headers[path].modality == "CT" else RADIOGRAPH
-    _spoilt.write(path, _dicom.encode(grey, detector, headers[path]), how)
+    output.save_bytes(path, _dicom.encode(grey, detector, headers[path]), how)
 
 
 def _clinical(config: PhantomConfig, cases: pd.DataFrame) -> str:

@@ -14,7 +14,7 @@ from cxrfair.phantom import noise, output, reporting, scene
 from cxrfair.phantom.acquisition import Profile
 from cxrfair.phantom.config import PhantomConfig
 from cxrfair.phantom.scene import Bytes
-from cxrfair.phantom.writers import _dicom, _images, _spoilt
+from cxrfair.phantom.writers import _dicom, _images
 
 PROFILE = Profile(
     dataset="vindr_cxr",
@@ -117,7 +117,7 @@ def _encoder(config: PhantomConfig, images: pd.DataFrame, root: Path) -> _images
 
 def _encode(headers: Mapping[Path, _dicom.Header], path: Path, grey: Bytes, how: str) -> None:
     """Write one picture."""
-    _spoilt.write(path, _dicom.encode(grey, DETECTOR, headers[path]), how)
+    output.save_bytes(path, _dicom.encode(grey, DETECTOR, headers[path]), how)
 
 
 def _add_readings(
@@ -127,7 +127,7 @@ def _add_readings(
     by_reader = fold == "train"
     for reader in range(A_READING if by_reader else 1):
         stream = f"vindr_cxr reader {reader}" if by_reader else "vindr_cxr consensus"
-        said = reporting.report(config, images, stream).isin(["positive", "uncertain"])
+        said = reporting.report(config, images, stream).isin(reporting.NOTICED)
         who = "R" + ((images["first_reader"] + reader) % READERS + 1).astype(str)
         votes = _votes(said, fold)
         columns = {"image_id": images["image_id"]} | ({"rad_id": who} if by_reader else {})
