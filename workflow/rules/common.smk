@@ -49,7 +49,7 @@ def memory(dataset):
 def linked_to(dataset, kind=None):
     """Data sets that hold more about the patients or images of this one; all, or those of a kind."""
     others = DATA[dataset].get("link", [])
-    return [other for other in others if kind in (None, datasets.get(other).KIND)]
+    return [other for other in others if kind is None or datasets.get(other).KIND == kind]
 
 
 def of_linked(kind, product):

@@ -55,12 +55,14 @@ def error(path: Path, size: int) -> float:
         As `decode`.
     """
     data = _content(path)
-    if not data.startswith(pictures.JPEG) or pictures.read_jpeg(data, size).by == 1:
+    if not data.startswith(pictures.JPEG):
         return math.nan
-    whole = pictures.read_jpeg(data, None)
-    full = _square(whole.grey, (whole.width, whole.height), size)
-    difference = full.astype(np.int16) - decode(path, size)[0]
-    return float(np.abs(difference).mean())
+    reduced = pictures.read_jpeg(data, size)
+    if reduced.by == 1:
+        return math.nan
+    full = pictures.read_jpeg(data, None)
+    ours, exact = (_square(found.grey, found.extent, size) for found in (reduced, full))
+    return float(np.abs(exact.astype(np.int16) - ours).mean())
 
 
 def _read(path: Path, size: int) -> tuple[Grey, tuple[float, float], tuple[int, int]]:
@@ -68,8 +70,7 @@ def _read(path: Path, size: int) -> tuple[Grey, tuple[float, float], tuple[int, 
     data = _content(path)
     if data.startswith(pictures.JPEG):
         found = pictures.read_jpeg(data, size)
-        extent = found.width / found.by, found.height / found.by
-        return found.grey, extent, (found.width, found.height)
+        return found.grey, found.extent, (found.width, found.height)
     if data.startswith(pictures.PNG):
         grey = pictures.read_png(data)
     elif data[dicom.PREAMBLE : dicom.PREAMBLE + len(dicom.MAGIC)] == dicom.MAGIC:

@@ -48,6 +48,11 @@ class Reduced:
     height: int
     by: int
 
+    @property
+    def extent(self) -> tuple[float, float]:
+        """Return the width and height of the picture in the pixels of `grey`."""
+        return self.width / self.by, self.height / self.by
+
 
 def read_jpeg(data: bytes, size: int | None) -> Reduced:
     """Read a JPEG at about the size wanted, or at its own.
