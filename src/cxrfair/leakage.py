@@ -4,6 +4,7 @@ import pandas as pd
 
 from cxrfair.errors import CxrfairError
 from cxrfair.hashing import stable_hash
+from cxrfair.lookup import places
 
 
 class LeakageError(CxrfairError):
@@ -67,7 +68,7 @@ def image_level(
     place = rows["image_id"].map(lambda image: stable_hash(seed, image) / 2**63)
     tested = rows.loc[place < test, "patient_id"]
     trained = rows.loc[place >= test + shares.get("validation", 0.0), "patient_id"]
-    beside = int(tested.isin(trained).sum())
+    beside = int((places(tested, trained) >= 0).sum())
     return {
         "test_images": len(tested),
         "beside_own_patient": beside,

@@ -9,7 +9,7 @@ from pyarrow import compute
 TEXT = pa.large_string()
 
 
-def places(words: pd.Series, known: pd.Series) -> NDArray[np.int64]:
+def places(words: pd.Series, known: pd.Series | pd.Index) -> NDArray[np.int64]:
     """Return where each word stands in `known` (which holds each once), -1 where it does not.
 
     A missing word stands nowhere. Five to ten times as fast as `pandas.Index.get_indexer`.

@@ -12,6 +12,7 @@ from cxrfair import tables
 from cxrfair.config import Section
 from cxrfair.errors import CxrfairError
 from cxrfair.hashing import stable_hash
+from cxrfair.lookup import places
 from cxrfair.studies import SEPARATOR
 
 Amount = Annotated[float, Field(gt=0)]  # a share of patients, or a number of images
@@ -151,7 +152,7 @@ def _commonest(chosen: pd.DataFrame, attribute: str) -> pd.Series:
 def _any_positive(chosen: pd.DataFrame, targets: pd.DataFrame, label: str) -> pd.Series:
     """Say of each patient whether any of his images has the label."""
     positive = targets.loc[(targets["label"] == label) & (targets["target"] == 1), "image_id"]
-    is_positive = pd.Series(pd.Index(positive).get_indexer(chosen["image_id"]) >= 0, chosen.index)
+    is_positive = pd.Series(places(chosen["image_id"], positive) >= 0, chosen.index)
     has = is_positive.groupby(chosen["patient_id"]).any()
     return has.map({True: label, False: f"no {label}"}).astype("str")
 

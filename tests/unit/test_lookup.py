@@ -2,7 +2,7 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cxrfair.cohort.lookup import places, take
+from cxrfair.lookup import places, take
 
 WORDS = st.lists(st.none() | st.text(max_size=2), max_size=6)
 

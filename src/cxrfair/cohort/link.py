@@ -12,8 +12,8 @@ from cxrfair import tables
 from cxrfair.cohort import CohortError, intervals
 from cxrfair.cohort.attributes import race_groups
 from cxrfair.cohort.flow import Flow, tally, tally_first
-from cxrfair.cohort.lookup import places, take
 from cxrfair.config import Section
+from cxrfair.lookup import places, take
 
 RUNGS = ("admission", "emergency", "nearest", "patient", "none")
 SECONDS_PER_DAY = 86_400

@@ -13,8 +13,8 @@ from cxrfair import tables
 from cxrfair.cohort import CohortError
 from cxrfair.cohort.attributes import ATTRIBUTES
 from cxrfair.cohort.flow import Flow, tally_first
-from cxrfair.cohort.lookup import places, take
 from cxrfair.config import Section
+from cxrfair.lookup import places, take
 
 PREFIX = "sdoh_"  # of the columns that hold values before they are cut
 TAKEN = frozenset({*ATTRIBUTES, *tables.COHORT.columns})

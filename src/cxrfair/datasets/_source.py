@@ -11,7 +11,11 @@ import pandas as pd
 from cxrfair import plugins, tables
 from cxrfair.config import Section
 from cxrfair.datasets._csv import SourceError
+from cxrfair.lookup import places
 
+OLDEST_YEARS = 120  # sources hold ages such as 414 years; those are unknown
+# A unit of age in years; without a letter it is years.
+YEARS = {"": 1.0, "Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
 SIMULATED_BELOW = "data/phantom"  # a root below it is the phantom's to make; others are only read
 
 Notes = Mapping[str, int]  # rule applied to rows that were not as they should be -> how many
@@ -171,9 +175,16 @@ def files(root: Path, patterns: Iterable[str]) -> dict[str, str]:
     return found
 
 
+def age_years(text: pd.Series) -> pd.Series:
+    """Turn `058Y`, `011M`, `002W`, `003D` and `58` into years; empty for any other text."""
+    parts = text.str.extract(r"^(\d{1,3})([YMWD]?)$")
+    years: pd.Series = parts[0].astype("float64") * parts[1].map(YEARS).astype("float64")
+    return years
+
+
 def among(words: pd.Series, known: pd.Index) -> pd.Series:
-    """Tell which words are in `known`, which is unique (`Series.isin` is slow for many words)."""
-    return pd.Series(known.get_indexer(pd.Index(words)) >= 0, words.index)
+    """Tell which words are in `known` (`Series.isin` is slow for many words)."""
+    return pd.Series(places(words, known) >= 0, words.index)
 
 
 def part(records: pd.DataFrame, keep: pd.Series, why: str) -> tuple[pd.DataFrame, pd.DataFrame]:

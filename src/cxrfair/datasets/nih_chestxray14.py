@@ -10,7 +10,7 @@ import pandera.pandas as pandera
 from cxrfair import tables
 from cxrfair.datasets import _csv, _source
 from cxrfair.datasets._csv import SourceError
-from cxrfair.datasets._source import Images, Layout
+from cxrfair.datasets._source import OLDEST_YEARS, Images, Layout
 
 KIND: _source.Kind = "images"
 SOURCE = "Wang et al. 2017, ChestX-ray8, CVPR, pp. 3462-3471; NIH Clinical Center"
@@ -62,8 +62,6 @@ LABELS = {
 OTHER = "Infiltrate"  # the box list's own spelling
 BOXED = {**LABELS, OTHER: "infiltration"}
 SEXES = {"F": "female", "M": "male"}
-YEARS = {"Y": 1.0, "M": 1 / 12, "D": 1 / 365.25}  # a unit of the 2017 ages, in years
-OLDEST_YEARS = 120  # the 2017 table holds ages such as 414Y
 CORNERS = ("Bbox [x", "y", "w", "h]")  # the header's brackets hold commas
 
 
@@ -133,7 +131,7 @@ def _entries(path: Path, notes: Counter[str]) -> pd.DataFrame:
     }
     rows = _csv.read(path, columns)
     image = rows["Image Index"]
-    years = _age_years(rows["Patient Age"])
+    years = _source.age_years(rows["Patient Age"])
     notes[f"age above {OLDEST_YEARS} years: unknown"] += int((years > OLDEST_YEARS).sum())
     notes["age in months or days: made years"] += int(
         rows["Patient Age"].str.fullmatch(r"\d+[MD]").eq(True).sum()
@@ -156,12 +154,6 @@ def _findings() -> pandera.Column:
     one = "|".join(name for name in LABELS if name != "No Finding")
     says = f"No Finding, or some of these joined by |: {one.replace('|', ', ')}"
     return _csv.pattern(rf"No Finding|({one})(\|({one}))*", says)
-
-
-def _age_years(text: pd.Series) -> pd.Series:
-    """Turn `058Y`, `011M`, `003D` and `58` into years."""
-    unit = text.str.extract(r"([YMD])$")[0].fillna("Y").map(YEARS)
-    return text.str.extract(r"^(\d+)")[0].astype("float64") * unit.astype("float64")
 
 
 def _states(entries: pd.DataFrame) -> pd.DataFrame:

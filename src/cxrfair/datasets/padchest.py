@@ -14,7 +14,7 @@ import pandas as pd
 from cxrfair import tables
 from cxrfair.datasets import _csv, _source
 from cxrfair.datasets._csv import SourceError
-from cxrfair.datasets._source import Images, Layout
+from cxrfair.datasets._source import OLDEST_YEARS, Images, Layout
 
 KIND: _source.Kind = "images"
 SOURCE = "Bustos et al. 2020, PadChest, Med Image Anal 66:101797; BIMCV"
@@ -83,7 +83,6 @@ WORDS = {
 }
 SEXES = {"F": "female", "M": "male"}
 OTHER_SEXES = ("O", "None", "nan")
-OLDEST_YEARS = 120
 UNUSABLE = {  # words of the labels that make an image unusable, and why
     "exclude": "the source excludes it",
     "suboptimal study": "the source calls it suboptimal",

@@ -17,7 +17,7 @@ from cxrfair import tables
 from cxrfair.config import Section
 from cxrfair.datasets import _dicom, _source, _tabbed
 from cxrfair.datasets._csv import SourceError
-from cxrfair.datasets._source import Images, Layout
+from cxrfair.datasets._source import OLDEST_YEARS, Images, Layout
 
 KIND: _source.Kind = "images"
 SOURCE = "Albertina et al. 2016, TCGA-LUAD, TCIA; TCGA Research Network; NCI Genomic Data Commons"
@@ -52,7 +52,6 @@ PRIMARY = "primary"  # of several tumours, the one the case is about
 CASE = re.compile(r"TCGA-[A-Z0-9]{2}-[A-Z0-9]{4}")
 SEXES = {"female": "female", "male": "male"}
 RADIOGRAPHS = ("CR", "DX")
-OLDEST_YEARS = 120
 
 
 class Options(Section):

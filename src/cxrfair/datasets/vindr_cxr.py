@@ -16,7 +16,7 @@ from cxrfair import tables
 from cxrfair.config import Section
 from cxrfair.datasets import _csv, _dicom, _source
 from cxrfair.datasets._csv import SourceError
-from cxrfair.datasets._source import Images, Layout
+from cxrfair.datasets._source import OLDEST_YEARS, Images, Layout
 
 KIND: _source.Kind = "images"
 SOURCE = "Nguyen et al. 2022, VinDr-CXR, Sci Data 9, 429; PhysioNet, doi:10.13026/3akn-b287"
@@ -77,8 +77,6 @@ LABELS = {
 }
 SPELT = {"Other diseases": "Other disease", "No Finding": "No finding"}  # also met in its tables
 SEXES = {"F": "female", "M": "male"}
-YEARS = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}  # a unit of age, in years
-OLDEST_YEARS = 120
 CORNERS = ("x_min", "y_min", "x_max", "y_max")
 TAGS = ("PatientSex", "PatientAge", "ViewPosition")
 VIEW = "PA"  # of an image whose header has none: only PA images were released
@@ -203,8 +201,7 @@ def _described(
 
 def _age_years(text: pd.Series) -> pd.Series:
     """Turn `045Y`, `011M` and `003D` into years; 0, an impossible or another text is unknown."""
-    parts = text.str.extract(r"^(\d{1,3})([YMWD]?)$")
-    years = parts[0].astype("float64") * parts[1].replace("", "Y").map(YEARS).astype("float64")
+    years = _source.age_years(text)
     return years.where((years > 0) & (years <= OLDEST_YEARS))
 
 

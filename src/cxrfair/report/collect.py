@@ -10,6 +10,7 @@ import pandas as pd
 from cxrfair import tables
 from cxrfair.cohort import flow as flows
 from cxrfair.config import Section
+from cxrfair.lookup import places
 from cxrfair.report._results import Decoding, Leakage, StudyResults
 from cxrfair.report.composition import count
 from cxrfair.studies import Study, single
@@ -90,7 +91,7 @@ TITLES: Mapping[str, str] = {
 
 def _to_folds(steps: pd.DataFrame, cohort: pd.DataFrame, splits: pd.DataFrame) -> pd.DataFrame:
     """Add a step to a data set's flow where some images of its cohort are in no fold."""
-    inside = cohort["image_id"].isin(splits["image_id"])
+    inside = pd.Series(places(cohort["image_id"], splits["image_id"]) >= 0, cohort.index)
     if inside.all():
         return steps
     last = flows.Flow()

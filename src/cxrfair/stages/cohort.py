@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
-import pandas as pd
-
 from cxrfair import labels as label_policy
 from cxrfair import tables
 from cxrfair.cohort import flow as flows
 from cxrfair.cohort.filters import CohortConfig, select
 from cxrfair.labels import LabelConfig
+from cxrfair.lookup import places
 from cxrfair.stages._cli import call
 from cxrfair.studies import single
 
@@ -31,8 +30,7 @@ def cohort(
     store = tables.STORE_INDEX.read(index)
     rows, steps = select(tables.RECORDS.read(records), store, config, single(attributes))
     said = tables.LABELS.read(states)
-    # Series.isin over millions of strings takes seconds; a lookup in an index does not.
-    inside = pd.Index(rows["image_id"]).get_indexer(said["image_id"]) >= 0
+    inside = places(said["image_id"], rows["image_id"]) >= 0
     wanted = label_policy.targets(said[inside], labels, policy)
     tables.CHOSEN.write(rows, chosen)
     tables.TARGETS.write(wanted, targets)
