@@ -25,6 +25,7 @@ class AugmentConfig(Section):
     rotation_degrees: float = Field(ge=0, le=180)
     shift: float = Field(ge=0, le=1)
     intensity: float = Field(ge=0, le=1)
+    crop: float = Field(ge=0, lt=1)
 
 
 def draws(seed: int, epoch: int, image: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -1,31 +1,38 @@
 """What a training method is."""
 
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
 from cxrfair import plugins
 from cxrfair.config import Section
+from cxrfair.distributed import gather
+from cxrfair.methods._network import Network
 
 C = TypeVar("C", bound=Section)
+LEARNER = "learner"  # the player whose network is deployed
 
 
 @dataclass(frozen=True)
 class Batch:
-    """One step's data.
+    """One step's data, or the part of it that this process (or this turn) holds.
 
     `image` (n, 1, h, w) in [0, 1]; `target` (n, k) in {0, 1}, between for a label learnt with its
-    doubt, NaN where the label is missing; `group` (n,) in [0, g).
+    doubt, NaN where the label is missing; `group` (n,) in [0, g); `index` (n,) the place of each
+    example in the training list, for methods that remember something of each.
     """
 
     image: Tensor
     target: Tensor
     group: Tensor
+    index: Tensor
 
 
 @dataclass(frozen=True)
@@ -36,31 +43,93 @@ class Groups:
     counts: tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class Player:
+    """Parameters that one optimiser moves, at `rate` times the learning rate of `train`."""
+
+    parameters: tuple[nn.Parameter, ...]
+    rate: float = 1.0
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One update: `player` moves so as to lower `loss`, shape (). `numbers` (each ()) are logged.
+
+    The loss itself is logged as `loss` for the learner and `<player>_loss` for the others.
+    """
+
+    loss: Tensor
+    player: str = LEARNER
+    numbers: Mapping[str, Tensor] = field(default_factory=dict)
+
+
 class NoConfig(Section):
     """No settings of its own."""
 
 
 class Method(nn.Module, Generic[C]):
-    """How a network is pushed towards its targets; the base class is plain risk minimisation."""
+    """How a network is pushed towards its targets; the base class is plain risk minimisation.
+
+    What a method must remember between steps (group weights, averages, adversaries) is a parameter
+    or a buffer, so that a checkpoint holds it. `needs` names what is trained before it, as
+    `<method>@early` or `<method>@selected`; that network arrives as `upstream`, frozen.
+
+    Several processes may each hold a part of every batch. Whatever a loss takes over images goes
+    through `gather` first: every process then computes the loss of the whole batch, and the
+    engine averages the gradients, so that the result is that of one process.
+    """
 
     source: ClassVar[str]
     uses_groups: ClassVar[bool] = False
+    needs: ClassVar[str] = ""
     config_type: ClassVar[type[Section]] = NoConfig
 
-    def __init__(self, net: nn.Module, groups: Groups, config: C) -> None:
+    def __init__(
+        self, net: Network, groups: Groups, config: C, upstream: Network | None = None
+    ) -> None:
         super().__init__()
         self.net, self.groups, self.config = net, groups, config
+        # In a tuple torch does not see it: it is an input, not a part of the state.
+        self._upstream = (upstream,)
 
-    def forward(self, batch: Batch) -> tuple[Tensor, Mapping[str, float]]:
-        """Return the loss to minimise, shape (), and numbers worth logging."""
+    @property
+    def upstream(self) -> Network:
+        """Return the network trained before this one, frozen and in evaluation mode."""
+        (network,) = self._upstream
+        if network is None:
+            raise LookupError(
+                f"{type(self).__name__}: no upstream network; it needs {self.needs!r}"
+            )
+        return network
+
+    def players(self) -> dict[str, Player]:
+        """Name who moves what; by default the learner moves everything."""
+        return {LEARNER: Player(tuple(self.parameters()))}
+
+    def turns(self, batch: Batch) -> Iterator[Turn]:
+        """Yield the updates of one step in order; each is made before the next is asked for."""
         losses, present = masked_bce(self.net(batch.image), batch.target)
-        loss = self.objective(losses[present], batch.group[present])
-        return loss, {"loss": float(loss.detach())}
+        losses, present, group = gather(losses), gather(present), gather(batch.group)
+        yield Turn(self.objective(losses[present], group[present]))
 
     def objective(self, losses: Tensor, group: Tensor) -> Tensor:
         """Fold per-image losses (n,) into one; override this in most methods."""
         del group
         return losses.mean() if len(losses) else losses.sum()
+
+    def repeats(
+        self, target: NDArray[np.float32], logit: NDArray[np.float32] | None
+    ) -> NDArray[np.int64] | None:
+        """Say how often an epoch takes each training example; None for once each.
+
+        Parameters
+        ----------
+        target, logit
+            Shape (n, k): the training list's targets and, where the method has an upstream, its
+            logits on the same images, in evaluation mode and without augmentation.
+        """
+        del target, logit
+        return None
 
 
 def names() -> tuple[str, ...]:

@@ -2,10 +2,11 @@
 
 import torch
 from pydantic import PositiveFloat
-from torch import Tensor, nn
+from torch import Tensor
 
 from cxrfair.config import Section
 from cxrfair.methods._method import Groups, Method, mean_per_group
+from cxrfair.methods._network import Network
 
 
 class GroupDroConfig(Section):
@@ -26,8 +27,14 @@ class GroupDro(Method[GroupDroConfig]):
     config_type = GroupDroConfig
     weight: Tensor  # (g,), sums to 1
 
-    def __init__(self, net: nn.Module, groups: Groups, config: GroupDroConfig) -> None:
-        super().__init__(net, groups, config)
+    def __init__(
+        self,
+        net: Network,
+        groups: Groups,
+        config: GroupDroConfig,
+        upstream: Network | None = None,
+    ) -> None:
+        super().__init__(net, groups, config, upstream)
         count = len(groups.names)
         self.register_buffer("weight", torch.full((count,), 1 / count))
 

@@ -1,0 +1,38 @@
+"""What a method may ask of a network."""
+
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+
+class Representation(NamedTuple):
+    """What a network makes of n images.
+
+    `tokens` (n, p, d) are patch tokens or the cells of a final feature map, row by row over `grid`
+    = (rows, columns) with p = rows * columns; `pooled` (n, d) is what the head reads; `logit`
+    (n, k) is float32 whatever the precision of the rest.
+    """
+
+    tokens: Tensor
+    pooled: Tensor
+    logit: Tensor
+    grid: tuple[int, int]
+
+
+class Network(nn.Module):
+    """An image network as every method sees it; `cxrfair.backbones` builds them from timm.
+
+    `width` is d. `head` maps (n, d) to (n, k) and is linear. Images are (n, 1, h, w) in [0, 1]:
+    channels and normalisation are the network's own affair.
+    """
+
+    width: int
+    head: nn.Linear
+
+    def represent(self, image: Tensor) -> Representation:
+        """Return everything a method may use, in one forward pass."""
+        raise NotImplementedError
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return logits (n, k) of images (n, 1, h, w)."""
+        return self.represent(image).logit
