@@ -1,112 +1,243 @@
-"""Image networks by timm name, with one interface; the only importer of timm."""
+"""Image networks by timm name, with one interface.
 
-from difflib import get_close_matches
+Any timm name may be given whose feature map (or patch tokens) is as wide as what its classifier
+reads: ResNet, DenseNet, ViT, ConvNeXt, Swin and most others; the rest are refused when built. Two
+of timm's own test networks do for a CPU at the demo scale, 64 px: `test_resnet` (0.4 million
+weights, 2 x 2 cells) and `test_vit` (0.3 million, 4 x 4 patches).
+"""
+
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import Field
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from pydantic import Field, field_validator
 from torch import Tensor, nn
 
-from cxrfair import torchvision_ops
 from cxrfair.config import Section
-from cxrfair.errors import CxrfairError
+from cxrfair.methods import Network, Representation
+from cxrfair.pretrained import GREY, REFUSALS, BackboneError, brief, create, origin
 
-torchvision_ops.declare_if_missing()
-
-import timm  # noqa: E402 - torchvision, which timm imports, needs the line above
-
-
-class BackboneError(CxrfairError):
-    """A network cannot be built as asked."""
+__all__ = ["BackboneError", "Card", "TimmNetwork", "build", "compile_body", "origin"]
 
 
 class Card(Section):
-    """What it takes to build a trained network again; lies beside its weights as model.json."""
+    """What it takes to build a trained network again; lies beside its weights as model.json.
+
+    `origin` says where the first weights came from; `measure` selected the epoch that was kept;
+    `early_epoch` is the one kept for methods that need an early network; `epochs` were trained.
+    """
 
     backbone: str
     pretrained: str
+    origin: str
+    channels: int
     labels: tuple[str, ...] = Field(min_length=1)
     size: int
     method: str
+    measure: str
     selected_epoch: int
+    early_epoch: int
+    epochs: int
+
+    @field_validator("pretrained")
+    @classmethod
+    def _without_folder(cls, value: str) -> str:
+        return Path(value).name  # a card is passed on; the folders of a machine are not
 
 
-class Network(nn.Module):
-    """A timm backbone over grey images in [0, 1], with one logit a label.
+class TimmNetwork(Network):
+    """A timm network without its classifier, over grey images, with one logit a label.
 
-    `tokens` (n, p, d) are a ViT's patches or the cells of a final feature map; `features` (n, d)
-    are pooled; the head is linear.
+    `tokens` are a ViT's patches (class and register tokens left out), or the cells of a final
+    feature map; `pooled` is the network's own pooling of them, its normalisation included.
     """
 
-    mean: Tensor
-    sd: Tensor
+    scale: Tensor
+    shift: Tensor
 
-    def __init__(self, body: nn.Module, n_labels: int) -> None:
+    def __init__(self, body: nn.Module, width: int, n_labels: int, channels: int) -> None:
         super().__init__()
-        self.body = body
-        width: Any = body.num_features
-        self.head = nn.Linear(int(width), n_labels)
-        settings: Any = body.pretrained_cfg
-        # One grey channel stands for three equal ones: it takes their mean statistics.
-        self.register_buffer("mean", torch.tensor(float(sum(settings["mean"])) / 3), False)
-        self.register_buffer("sd", torch.tensor(float(sum(settings["std"])) / 3), False)
+        self.body, self.width = body, width
+        self.head = nn.Linear(width, n_labels)
+        mean, sd = _statistics(body, "mean", channels), _statistics(body, "std", channels)
+        self.register_buffer("scale", 1 / sd, persistent=False)
+        self.register_buffer("shift", -mean / sd, persistent=False)
+        self.trunk: Callable[[nn.Module, Tensor], Tensor] = _trunk
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Return logits (n, k) of images (n, 1, h, w)."""
-        logits: Tensor = self.head(self.features(image))
-        return logits
+    def represent(self, image: Tensor) -> Representation:
+        """Return tokens, pooled features and logits of images (n, 1, h, w), in one pass."""
+        maps = self.trunk(self.body, self.normalise(image))
+        tokens, grid = _cells(self.body, maps)
+        pooled = _pool(self.body, maps)
+        with torch.autocast(pooled.device.type, enabled=False):
+            logit: Tensor = self.head(pooled.float())
+        return Representation(tokens, pooled, logit, grid)
 
-    def features(self, image: Tensor) -> Tensor:
-        """Return pooled features (n, d)."""
+    def normalise(self, image: Tensor) -> Tensor:
+        """Return what the body reads, (n, c, h, w), of grey images (n, 1, h, w) in [0, 1].
+
+        One pass over the pixels that copies grey into every channel and leaves the result in
+        channels-last order, which convolutions want.
+        """
+        last = torch.addcmul(self.shift, image.permute(0, 2, 3, 1), self.scale)
+        return last.permute(0, 3, 1, 2)
+
+    def draw(self, image: Tensor) -> tuple[str, Tensor]:
+        """Return which kind of map shows where the network looked, and the maps.
+
+        Nothing of the network changes, and no gradient is kept.
+
+        Returns
+        -------
+        tuple
+            `attention` and maps (n, 1, rows, columns), for a ViT whose head reads the class token:
+            how much that token attends to each patch in the last block, averaged over the heads.
+            What goes to the class and register tokens is left out and the rest divided by its
+            sum, so that a map sums to 1.
+            Otherwise `class_activation` and maps (n, k, rows, columns) in logits, before the bias:
+            the head on each cell alone (Zhou et al. 2016, eq. 2), after the normalisation that the
+            network puts between pooling and head, if any. Where there is none and pooling is the
+            mean, the mean over cells plus the head's bias is the logit.
+
+        Raises
+        ------
+        BackboneError
+            In training mode, where drawing would move running statistics; or if the class token's
+            attention cannot be seen.
+        """
+        if self.training:
+            raise BackboneError("draw: the network is in training mode; call eval() first")
+        with torch.no_grad():
+            if getattr(self.body, "global_pool", "") == "token":
+                return "attention", self._attention(self.normalise(image))
+            return "class_activation", self._activation(self.normalise(image))
+
+    def _activation(self, image: Tensor) -> Tensor:
+        """Let the head read every cell as if it were the whole map."""
+        maps = _trunk(self.body, image)
+        tokens, (rows, columns) = _cells(self.body, maps)
+        cells = tokens.flatten(0, 1)
+        if maps.ndim == 3:
+            prefix = maps[:, : _prefix(self.body)]
+            alone = torch.cat([prefix.repeat_interleave(rows * columns, 0), cells[:, None]], 1)
+        else:
+            alone = cells[:, None, None] if _channels_last(self.body) else cells[..., None, None]
+        logit = nn.functional.linear(_pool(self.body, alone).float(), self.head.weight)
+        return logit.view(len(image), rows, columns, -1).permute(0, 3, 1, 2)
+
+    def _attention(self, image: Tensor) -> Tensor:
+        """Read the last block's attention where its dropout, which does nothing now, sees it."""
         body: Any = self.body
-        pooled: Tensor = body.forward_head(self._maps(image), pre_logits=True)
-        return pooled
+        layer: Any = getattr(body.blocks[-1], "attn", None) if hasattr(body, "blocks") else None
+        if not hasattr(layer, "fused_attn") or not hasattr(layer, "attn_drop"):
+            raise BackboneError(f"draw: {type(body).__name__} does not show its attention")
+        kept: list[Tensor] = []
+        hook = layer.attn_drop.register_forward_pre_hook(lambda _, given: kept.append(given[0]))
+        fused, layer.fused_attn = layer.fused_attn, False  # the fused kernel keeps no map
+        try:
+            tokens, (rows, columns) = _cells(body, _trunk(body, image))
+        finally:
+            layer.fused_attn = fused
+            hook.remove()
+        prefix = _prefix(body)
+        if len(kept) != 1 or kept[0].shape[-2:] != (prefix + tokens.shape[1],) * 2:
+            raise BackboneError(f"draw: the last block of {type(body).__name__} has no class token")
+        share = kept[0].float().mean(1)[:, 0, prefix:]
+        return (share / share.sum(1, keepdim=True)).view(-1, 1, rows, columns)
 
-    def tokens(self, image: Tensor) -> Tensor:
-        """Return local features (n, p, d): patch tokens, or a feature map's cells."""
-        maps = self._maps(image)
-        if maps.ndim == 4:
-            return maps.flatten(2).transpose(1, 2)
-        prefix: Any = getattr(self.body, "num_prefix_tokens", 0)
-        return maps[:, int(prefix) :]
 
-    def _maps(self, image: Tensor) -> Tensor:
-        body: Any = self.body
-        maps: Tensor = body.forward_features((image - self.mean) / self.sd)
-        return maps
+def build(
+    name: str, pretrained: str, n_labels: int, size: int, channels: int = GREY
+) -> TimmNetwork:
+    """Build a network for square images of `size` pixels.
 
-
-def build(name: str, pretrained: str, n_labels: int, size: int) -> Network:
-    """Build a one-channel network.
-
-    `pretrained` is `none`, `hub` (weights by timm's own name, downloaded) or a path to weights in
-    safetensors; nothing falls back to another of the three.
+    Parameters
+    ----------
+    name
+        As timm calls it, with or without a tag for the weights (`resnet18.a1_in1k`).
+    pretrained
+        `none`, `hub` (weights by timm's own name, downloaded), or a safetensors file as the hub
+        holds it; number of channels, classifier and position embeddings are adapted as timm does.
+        Nothing falls back to another of the three.
+    channels
+        1: first filters summed over colours, grey normalised with the mean of the colours'
+        statistics. 3: grey in all three, each normalised with its own.
 
     Raises
     ------
     BackboneError
-        If timm has no such model, or the weights cannot be had.
+        If timm has no such model, it does not work at this size or has no common width, or the
+        weights cannot be had or are not all and only those of this model.
     """
-    if not timm.is_model(name):
-        near = ", ".join(get_close_matches(name, timm.list_models(), 5))
-        raise BackboneError(f"train.backbone: timm has no {name!r}; near it: {near or 'none'}")
-    sized = timm.get_pretrained_cfg(name)
-    extra = {"img_size": size} if sized is not None and sized.fixed_input_size else {}
-    body = _body(name, pretrained, extra)
-    return Network(body, n_labels)
+    body = create(name, pretrained, size, channels)
+    width = _width(body, f"{name} at {size} px", (channels, size))
+    return TimmNetwork(body, width, n_labels, channels)
 
 
-def _body(name: str, pretrained: str, extra: dict[str, int]) -> nn.Module:
-    """Create the timm model without a classifier and load its weights."""
+def compile_body(network: TimmNetwork) -> None:
+    """Compile the expensive part; weights keep their names, and `draw` stays uncompiled.
+
+    What is compiled takes the body as an argument, so a copy of the network runs its own weights.
+    """
+    network.trunk = torch.compile(_trunk)
+
+
+def _trunk(body: Any, image: Tensor) -> Tensor:
+    """Run everything before pooling."""
+    maps: Tensor = body.forward_features(image)
+    return maps
+
+
+def _pool(body: Any, maps: Tensor) -> Tensor:
+    pooled: Tensor = body.forward_head(maps, pre_logits=True)
+    return pooled
+
+
+def _cells(body: Any, maps: Tensor) -> tuple[Tensor, tuple[int, int]]:
+    """Lay maps out as tokens (n, p, d), row by row, with their grid."""
+    if maps.ndim == 3:
+        rows, columns = body.patch_embed.grid_size
+        return maps[:, _prefix(body) :], (rows, columns)
+    if _channels_last(body):
+        return maps.flatten(1, 2), (maps.shape[1], maps.shape[2])
+    return maps.flatten(2).transpose(1, 2), (maps.shape[2], maps.shape[3])
+
+
+def _prefix(body: Any) -> int:
+    """Count the tokens before the patches: class, distillation, registers."""
+    return int(getattr(body, "num_prefix_tokens", 0))
+
+
+def _channels_last(body: Any) -> bool:
+    return getattr(body, "output_fmt", "NCHW") == "NHWC"  # Swin, for one
+
+
+def _statistics(body: Any, key: str, channels: int) -> Tensor:
+    """Take the mean or SD of each colour; one grey channel stands for three equal ones."""
+    values = torch.tensor(body.pretrained_cfg[key], dtype=torch.float32)
+    return values.mean(0, keepdim=True) if channels == GREY else values
+
+
+def _width(body: nn.Module, where: str, shape: tuple[int, int]) -> int:
+    """Run one black image through, so that what cannot work is refused before any training."""
+    channels, size = shape
+    body.eval()
     try:
-        body: nn.Module = timm.create_model(
-            name, pretrained=pretrained == "hub", in_chans=1, num_classes=0, **extra
+        with torch.no_grad():
+            maps = _trunk(body, torch.zeros(1, channels, size, size))
+            tokens, (rows, columns) = _cells(body, maps)
+            pooled = _pool(body, maps)
+    except REFUSALS as error:
+        raise BackboneError(
+            f"train.backbone: {where}: {brief(error)}; "
+            "allowed are networks that end in a map or in patches on a grid"
+        ) from error
+    body.train()
+    given, wanted = tuple(tokens.shape[1:]), (rows * columns, pooled.shape[1])
+    if given != wanted:
+        raise BackboneError(
+            f"train.backbone: {where}: its (cells, features) are {given}, "
+            f"but its grid and what its classifier reads are {wanted}; they must be the same"
         )
-        if pretrained not in {"none", "hub"}:
-            body.load_state_dict(load_file(Path(pretrained)))
-    except (OSError, RuntimeError, ValueError, AssertionError, SafetensorError) as error:
-        raise BackboneError(f"train.pretrained: {name} from {pretrained!r}: {error}") from error
-    return body
+    return int(pooled.shape[1])

@@ -1,21 +1,45 @@
-"""What a result was made with: versions and processor, the same bytes for the same machine."""
+"""What a result was made with: versions, processor, code and data; equal facts, equal bytes."""
 
 import hashlib
 import platform
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 PACKAGES = ("cxrfair", "numpy", "pandas", "safetensors", "scikit-learn", "timm", "torch")
 
 
-def describe(processor: str, threads: int) -> dict[str, str]:
-    """Name Python, the packages results depend on, and the processor used."""
-    facts = {"python": platform.python_version(), "system": platform.platform(aliased=True)}
-    return (
-        facts | {p: version(p) for p in PACKAGES} | {"device": processor, "threads": str(threads)}
-    )
+@dataclass(frozen=True)
+class Conditions:
+    """How one training ran, beside its settings; `resumed` is how often it went on from a stop."""
+
+    device: str
+    threads: int
+    processes: int
+    precision: str
+    seed: int
+    resumed: int
+
+
+def describe(conditions: Conditions, origin: Mapping[str, str]) -> dict[str, str]:
+    """Name Python, the packages results depend on, how the training ran, and its `origin`."""
+    machine = {"python": platform.python_version(), "system": platform.platform(aliased=True)}
+    packages = {package: version(package) for package in PACKAGES}
+    ran = {name: str(value) for name, value in asdict(conditions).items()}
+    return machine | packages | ran | dict(origin)
+
+
+def origin(hashes: Mapping[str, str]) -> dict[str, str]:
+    """Name what a result is made from: the commit, and each input by the hash DVC keeps it under.
+
+    Parameters
+    ----------
+    hashes
+        MD5 of each input file, by name (see `md5`).
+    """
+    return {"git.commit": git_commit()} | {f"dvc.md5.{name}": h for name, h in hashes.items()}
 
 
 def md5(path: Path) -> str:

@@ -1,33 +1,64 @@
-"""A trained network's scores for images it was not trained on."""
+"""A trained network's scores, features and maps of a data set's images."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor
 
-from cxrfair.backbones import Card, Network, build
+from cxrfair import embeddings
+from cxrfair.backbones import Card, TimmNetwork
+from cxrfair.config import Section
+from cxrfair.errors import CxrfairError
+from cxrfair.hashing import stable_hash
 from cxrfair.images.store import Store
+from cxrfair.training import scoring
 from cxrfair.training.device import place
 from cxrfair.training.examples import held_out_examples
-from cxrfair.training.loop import score
 
-JUDGED = ("validation", "test")
+SHOWN = "test"  # the fold whose images maps are drawn of
 
 
-def restore(card: Card, weights: dict[str, torch.Tensor]) -> Network:
-    """Build the network a card describes and fill in its weights."""
-    network = build(card.backbone, "none", len(card.labels), card.size)
-    network.load_state_dict(weights)
-    return network
+class InferenceError(CxrfairError):
+    """A network's answers are not what they should be."""
+
+
+class DrawConfig(Section):
+    """Section `draw` of params.yaml: of how many test images maps are drawn."""
+
+    images: Annotated[int, Field(ge=1)]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Maps of n images: `values` (n, m, rows, cols) float32, and rows of `tables.MAP_INDEX`.
+
+    `name` says what they are. `of` are the m labels they belong to, in order; empty where maps are
+    not one a label.
+    """
+
+    name: str
+    of: tuple[str, ...]
+    values: NDArray[np.float32]
+    index: pd.DataFrame
 
 
 def predict(
-    network: Network,
+    network: TimmNetwork,
     card: Card,
     tables: tuple[pd.DataFrame, pd.DataFrame],
     store: Store,
     device: torch.device,
 ) -> pd.DataFrame:
-    """Score the validation and test images of `tables` = (splits, targets).
+    """Score each image of `tables` = (splits, targets) once, whatever fold it is in.
+
+    Those of the training fold are scored like the others: as they are, not as they were learnt
+    from. Who judges must choose a fold.
 
     Returns
     -------
@@ -35,18 +66,82 @@ def predict(
         Rows of `tables.PREDICTIONS`: one per image and label, scores in [0, 1].
     """
     splits, targets = tables
-    judged = splits[splits["fold"].isin(JUDGED)].reset_index(drop=True)
-    examples = held_out_examples(judged["image_id"], targets, store, card.labels)
+    images = splits[["image_id", "fold"]].reset_index(drop=True)
+    examples = held_out_examples(images["image_id"], targets, store, card.labels)
     place(network, device)
-    scores = torch.sigmoid(score(network, examples, store, device)).numpy()
+    logits = scoring.score(network, store, examples.row, device, "predict")
+    if bad := int((~torch.isfinite(logits)).any(1).sum()):
+        raise InferenceError(f"predict: scores of {bad} images are not finite; allowed: none")
+    scores = torch.sigmoid(logits).numpy()
     frames = [
-        judged[["image_id", "fold"]].assign(
-            label=label, target=_nullable(examples.target[:, k]), score=scores[:, k]
-        )
+        images.assign(label=label, target=_nullable(examples.target[:, k]), score=scores[:, k])
         for k, label in enumerate(card.labels)
     ]
     return pd.concat(frames, ignore_index=True)
 
 
-def _nullable(target: np.ndarray[tuple[int], np.dtype[np.float32]]) -> pd.Series:
+def embed(
+    network: TimmNetwork,
+    splits: pd.DataFrame,
+    store: Store,
+    device: torch.device,
+    path: Path,
+) -> pd.DataFrame:
+    """Write pooled features of each image of the splits to `path`, in order of image id.
+
+    Returns
+    -------
+    DataFrame
+        Rows of `tables.EMBEDDING_INDEX`.
+    """
+    images = splits[["image_id", "fold"]].sort_values("image_id", ignore_index=True)
+    rows = store.rows(images["image_id"].tolist())
+    place(network, device)
+    pooled = scoring.blocks(scoring.pooled_by(network), store, rows, device)
+    with scoring.evaluating(network):
+        told = scoring.counted(pooled, len(rows), "embed")
+        embeddings.write(path, (part.numpy() for part in told), (len(rows), network.width))
+    return images.assign(row=np.arange(len(images)))
+
+
+def shown(splits: pd.DataFrame, config: DrawConfig) -> list[str]:
+    """Choose the test images that maps are drawn of: by their ids, so that every model has them.
+
+    One image more changes none of the others; all, in order of id, where there are too few.
+    """
+    test = splits.loc[splits["fold"] == SHOWN, "image_id"]
+    return sorted(sorted(test, key=lambda i: (stable_hash("draw", i), i))[: config.images])
+
+
+def draw(
+    network: TimmNetwork, card: Card, image_ids: list[str], store: Store, device: torch.device
+) -> Drawn:
+    """Draw what a network looks at in each image, as it tells itself.
+
+    Raises
+    ------
+    InferenceError
+        If there is no image, or a map holds a value that is not finite.
+    """
+    if not image_ids:
+        raise InferenceError(f"draw: 0 images in fold {SHOWN!r}; at least 1 is needed")
+    names: list[str] = []
+
+    def maps(image: Tensor) -> Tensor:
+        name, found = network.draw(image)
+        names.append(name)
+        return found
+
+    place(network, device)
+    rows = store.rows(image_ids)
+    with scoring.evaluating(network):
+        values = torch.cat(list(scoring.blocks(maps, store, rows, device)))
+    if bad := int((~torch.isfinite(values.flatten(1))).any(1).sum()):
+        raise InferenceError(f"draw: {names[0]} of {bad} images is not finite; allowed: none")
+    of = card.labels if values.shape[1] == len(card.labels) else ()
+    index = pd.DataFrame({"image_id": image_ids, "row": range(len(image_ids))})
+    return Drawn(names[0], of, values.numpy(), index)
+
+
+def _nullable(target: NDArray[np.float32]) -> pd.Series:
     return pd.Series(target).astype("Int8")

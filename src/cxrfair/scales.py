@@ -30,3 +30,22 @@ def at_scale(value: Any, scale: str) -> Any:
             return value[scale]
         return {key: at_scale(part, scale) for key, part in value.items()}
     return [at_scale(part, scale) for part in value] if isinstance(value, list) else value
+
+
+def overridden(section: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a section with some values replaced, in its parts too.
+
+    A part of another `kind` replaces the whole part: what it had belongs to the old kind.
+    """
+    merged = dict(section)
+    for key, value in changes.items():
+        old = section.get(key)
+        if isinstance(old, Mapping) and isinstance(value, Mapping) and _one_kind(old, value):
+            merged[key] = overridden(old, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _one_kind(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    return bool(new.get("kind", old.get("kind")) == old.get("kind"))

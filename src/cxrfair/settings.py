@@ -17,12 +17,13 @@ from cxrfair.images.store import ImageConfig
 from cxrfair.labels import LabelConfig
 from cxrfair.phantom import PhantomConfig
 from cxrfair.report import ReportConfig
-from cxrfair.scales import resolve
+from cxrfair.scales import overridden, resolve
 from cxrfair.splits import SplitConfig
-from cxrfair.studies import Study, single
+from cxrfair.studies import Study, StudyError, Variant, single, upstream_of
 from cxrfair.thresholds import ThresholdConfig
 from cxrfair.tracking import TrackingConfig
-from cxrfair.training.loop import TrainConfig
+from cxrfair.training import validation
+from cxrfair.training.config import TrainConfig
 
 LINKABLE = ("encounters", "surroundings", "annotations")  # kinds that say more of an image
 
@@ -149,15 +150,56 @@ def _faults(name: str, study: Study, params: Any) -> list[str]:
         for name in single(study.attributes)
         if name not in attributes
     ]
-    for variant, choice in study.variants.items():
-        for kind, chosen in (("methods", choice.method), ("rebalance", choice.rebalance)):
-            have = [key for key, value in getattr(params, kind) if value is not None]
-            if chosen not in have:
-                faults.append(
-                    f"{where}.variants.{variant}: no {chosen!r} under {kind}; have {have}"
-                )
-        faults += _group_faults(f"{where}.variants.{variant}", choice.method, choice.groups)
+    for variant in study.variants:
+        faults += _variant_faults(f"{where}.variants.{variant}", study, variant, params)
     return faults
+
+
+def _variant_faults(where: str, study: Study, name: str, params: Any) -> list[str]:
+    """List what is wrong with one variant of a study."""
+    variant = study.variants[name]
+    faults = []
+    for kind, chosen in (("methods", variant.method), ("rebalance", variant.rebalance)):
+        have = [key for key, value in getattr(params, kind) if value is not None]
+        if chosen not in have:
+            faults.append(f"{where}: no {chosen!r} under {kind}; have {have}")
+    if not faults:
+        faults += _group_faults(where, variant.method, variant.groups)
+        faults += _override_faults(where, variant, params)
+        faults += _upstream_faults(where, study, name)
+    return faults
+
+
+def _override_faults(where: str, variant: Variant, params: Any) -> list[str]:
+    """List what is wrong with the values a variant sets for itself."""
+    kind = methods.get(variant.method).config_type
+    section = getattr(params.methods, variant.method)
+    faults = []
+    for key, reader, base in (("settings", kind, section), ("train", TrainConfig, params.train)):
+        values = overridden(base.model_dump(), getattr(variant, key))
+        try:
+            parsed: Any = reader.parse(json.dumps(values), f"{where.split(' ')[1]}.{key}")
+        except ConfigError as error:
+            faults.append(str(error))
+            continue
+        if key == "train":
+            found = validation.faults(parsed.validation.measure)
+            faults += [f"{where}.train.validation.measure: {fault}" for fault in found]
+    return faults
+
+
+def _upstream_faults(where: str, study: Study, name: str) -> list[str]:
+    """Say where a method lacks the model it starts from, or is given one it does not use."""
+    variant = study.variants[name]
+    needs = methods.get(variant.method).needs
+    if not needs:
+        unused = f"{where}.upstream: {variant.upstream!r}; {variant.method} starts from no model"
+        return [] if variant.upstream is None else [unused]
+    try:
+        upstream_of(study, name, needs.partition("@")[0])
+    except StudyError as error:
+        return [f"{where.removesuffix(f'variants.{name}')}{error}"]
+    return []
 
 
 def _group_faults(where: str, method: str, groups: tuple[str, ...]) -> list[str]:

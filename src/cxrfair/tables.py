@@ -248,3 +248,16 @@ SUMMARY = Table(  # mean over a variant's seeds; difference from the reference v
         **_COUNTS,
     },
 )
+
+EMBEDDING_INDEX = Table(  # where each image's features lie in their array
+    "embedding_index",
+    key=("image_id",),
+    columns={"image_id": "string", "fold": "string", "row": "int64"},
+    allowed={"fold": FOLDS},
+)
+
+MAP_INDEX = Table(  # where the maps drawn of each image lie in their array
+    "map_index",
+    key=("image_id",),
+    columns={"image_id": "string", "row": "int64"},
+)

@@ -4,8 +4,9 @@ import shutil
 from pathlib import Path
 
 from cxrfair import datasets
-from cxrfair.provenance import closure
-from cxrfair.scales import resolve
+from cxrfair.provenance import closure, declared
+from cxrfair.scales import overridden, resolve
+from cxrfair.studies import Study, upstream_of
 
 
 wildcard_constraints:
@@ -163,18 +164,55 @@ def method_code(wildcards):
     return f"methods.{variant_of(wildcards)['method']}"
 
 
+def train_of(wildcards):
+    """Section `train` as it holds for a variant."""
+    return overridden(settings["train"], variant_of(wildcards).get("train", {}))
+
+
+def threads_of(wildcards):
+    """Cores of a training or an inference; of all its processes together."""
+    train = train_of(wildcards)
+    return train["threads"] * train["processes"]
+
+
+def measure_code(wildcards):
+    """The metric that epochs are judged by; the loss is no metric."""
+    measure = train_of(wildcards)["validation"]["measure"]
+    return "metrics" if measure == "loss" else f"metrics.{measure}"
+
+
 def training_spec(wildcards):
     """Everything that decides a training beside its data, as one line of JSON."""
     variant = variant_of(wildcards)
+    method = variant["method"]
     spec = {
-        "method": variant["method"],
-        "hyper": settings["methods"][variant["method"]],
+        "method": method,
+        "hyper": overridden(settings["methods"][method], variant.get("settings", {})),
         "groups": variant.get("groups", []),
         "labels": study_of(wildcards)["labels"],
         "seed": int(wildcards.seed),
-        "train": settings["train"],
+        "train": train_of(wildcards),
     }
     return json.dumps(spec, sort_keys=True)
+
+
+def upstream(wildcards):
+    """Card and weights of the model that a method starts from; nothing for most."""
+    needs = declared(f"cxrfair.{method_code(wildcards)}", "needs")
+    if not needs:
+        return []
+    method, moment = needs.split("@")
+    study = Study.parse(json.dumps(study_of(wildcards)))
+    variant = upstream_of(study, wildcards.variant, method)
+    weights = {"selected": rules.train.output.weights, "early": rules.train.output.early}[moment]
+    of = {**wildcards, "variant": variant}
+    return [path.format(**of) for path in (rules.train.output.card, weights)]
+
+
+def pretrained(wildcards):
+    """The file of weights that a network starts from, where it is one."""
+    source = train_of(wildcards)["pretrained"]
+    return [] if source in {"none", "hub"} else [source]
 
 
 def study_files(name):

@@ -6,9 +6,12 @@ rule train:
         splits=rules.split.output.splits,
         pixels=rules.images.output.pixels,
         index=rules.images.output.index,
-        code=code("train", method_code, "metrics.auroc"),
+        upstream=upstream,
+        pretrained=pretrained,
+        code=code("train", method_code, measure_code),
     output:
         weights="results/models/{study}/{dataset}/{variant}/seed-{seed}/model.safetensors",
+        early="results/models/{study}/{dataset}/{variant}/seed-{seed}/early.safetensors",
         card="results/models/{study}/{dataset}/{variant}/seed-{seed}/model.json",
         history="results/models/{study}/{dataset}/{variant}/seed-{seed}/history.parquet",
         made_with="results/models/{study}/{dataset}/{variant}/seed-{seed}/environment.json",
@@ -18,19 +21,22 @@ rule train:
         "logs/train/{study}.{dataset}.{variant}.{seed}.tsv"
     conda:
         "../envs/cxrfair.yaml"
-    threads: settings["train"]["threads"]
+    threads: threads_of
     resources:
-        gpu=GPUS,
+        gpu=lambda wildcards: GPUS * train_of(wildcards)["processes"],
     params:
         spec=training_spec,
+        processes=lambda wildcards: train_of(wildcards)["processes"],
     message:
         "{wildcards.study}: train {wildcards.variant} on {wildcards.dataset}, seed {wildcards.seed}"
     shell:
-        "python -m cxrfair.stages.train --listed {input.listed} --cohort {input.cohort}"
-        " --targets {input.targets} --splits {input.splits} --pixels {input.pixels}"
-        " --index {input.index} --study {wildcards.study} --dataset {wildcards.dataset}"
+        "python -m cxrfair.launch --processes {params.processes} cxrfair.stages.train"
+        " --listed {input.listed} --cohort {input.cohort} --targets {input.targets}"
+        " --splits {input.splits} --pixels {input.pixels} --index {input.index}"
+        " --upstream {input.upstream} --study {wildcards.study} --dataset {wildcards.dataset}"
         " --variant {wildcards.variant} --spec {params.spec:q} --weights {output.weights}"
-        " --card {output.card} --history {output.history} --made-with {output.made_with} 2> {log}"
+        " --early {output.early} --card {output.card} --history {output.history}"
+        " --made-with {output.made_with} 2> {log}"
 
 
 rule predict:

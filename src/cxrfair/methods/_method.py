@@ -55,12 +55,19 @@ class Player:
 class Turn:
     """One update: `player` moves so as to lower `loss`, shape (). `numbers` (each ()) are logged.
 
-    The loss itself is logged as `loss` for the learner and `<player>_loss` for the others.
+    The loss is logged as `loss` for the learner and `<player>_loss` for the others. Where `loss` is
+    made up only for its gradient, `reported` (also ()) is logged in its place.
     """
 
     loss: Tensor
     player: str = LEARNER
     numbers: Mapping[str, Tensor] = field(default_factory=dict)
+    reported: Tensor | None = None
+
+    @property
+    def shown(self) -> Tensor:
+        """Return the loss to log, without its graph."""
+        return (self.loss if self.reported is None else self.reported).detach()
 
 
 class NoConfig(Section):
@@ -162,3 +169,8 @@ def mean_per_group(losses: Tensor, group: Tensor, count: int) -> tuple[Tensor, T
     size = torch.zeros(count, device=losses.device).index_add_(0, group, torch.ones_like(losses))
     total = torch.zeros(count, device=losses.device).index_add_(0, group, losses)
     return total / size.clamp(min=1), size > 0
+
+
+def mean_over(values: Tensor, chosen: Tensor) -> Tensor:
+    """Average the `chosen` (n,) of finite values (n,): (), 0 where none is."""
+    return (values * chosen).sum() / chosen.sum().clamp(min=1)

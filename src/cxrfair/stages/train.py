@@ -2,14 +2,16 @@
 
 from pathlib import Path
 
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
-from cxrfair import environment, provenance, tables
+from cxrfair import distributed, environment, provenance, tables
+from cxrfair.backbones import Card
 from cxrfair.files import whole, write_text
 from cxrfair.images.store import Store
 from cxrfair.stages._cli import as_json, call
 from cxrfair.tracking import Place, Run
-from cxrfair.training.job import Data, TrainSpec
+from cxrfair.training import device
+from cxrfair.training.job import Data, TrainSpec, Upstream
 from cxrfair.training.job import train as run_training
 
 STATE = Path(".cxrfair")  # checkpoints and locks: neither results nor inputs
@@ -23,35 +25,63 @@ def train(
     splits: Path,
     pixels: Path,
     index: Path,
+    upstream: tuple[Path, ...],
     study: str,
     dataset: str,
     variant: str,
     spec: TrainSpec,
     weights: Path,
+    early: Path,
     card: Path,
     history: Path,
     made_with: Path,
 ) -> None:
-    """Train one method with one seed on one data set."""
+    """Train one method with one seed on one data set; `upstream` is a card and weights, or none."""
     data = Data(
         tables.TRAINING_LIST.read(listed),
         tables.COHORT.read(cohort),
         tables.TARGETS.read(targets),
         tables.SPLITS.read(splits),
         Store(pixels, tables.STORE_INDEX.read(index)),
+        _upstream(upstream),
     )
-    inputs = {p.stem: environment.md5(p) for p in (listed, cohort, targets, splits, pixels, index)}
-    saved = STATE / "checkpoints" / f"{_name(spec, inputs)}.safetensors"
-    with Run(Place(study, dataset, variant, spec.seed)) as log:
-        log.log_params(spec.model_dump(), _facts(inputs))
-        trained = run_training(spec, data, saved, STATE / "locks", log)
-        with whole(weights) as part:
-            save_file(trained.weights, part)
+    read = (listed, cohort, targets, splits, pixels, index)
+    inputs = {path.stem: environment.md5(path) for path in read} | _models(upstream, spec)
+    name = _name(spec, inputs)
+    saved = STATE / "checkpoints" / f"{name}.safetensors"
+    device.make_deterministic(spec.train.threads)
+    processor = device.choose(STATE / "locks")
+    place = Place(study, dataset, variant, spec.seed)
+    with distributed.join(processor, spec.train.processes), Run(place, name) as log:
+        origin = environment.origin(inputs)
+        log.log_params(spec.model_dump(), origin)
+        trained = run_training(spec, data, saved, processor, log.log_epoch)
+        if not distributed.is_first():
+            return
+        for path, tensors in ((weights, trained.weights), (early, trained.early)):
+            with whole(path) as part:
+                save_file(tensors, part)
         write_text(card, as_json(trained.card.model_dump()))
-        write_text(made_with, as_json(trained.environment))
+        write_text(made_with, as_json(environment.describe(trained.conditions, origin)))
         tables.HISTORY.write(trained.history, history)
         log.log_files([weights, card, made_with])
     saved.unlink(missing_ok=True)
+
+
+def _upstream(files: tuple[Path, ...]) -> Upstream | None:
+    """Read the model that the method starts from, where it starts from one."""
+    if not files:
+        return None
+    card, weights = files
+    return Upstream(Card.parse(card.read_text(encoding="utf-8"), str(card)), load_file(weights))
+
+
+def _models(upstream: tuple[Path, ...], spec: TrainSpec) -> dict[str, str]:
+    """Hash what a training starts from: another model, a file of weights."""
+    found = dict(zip(("upstream_card", "upstream"), upstream, strict=False))
+    if spec.train.pretrained not in {"none", "hub"}:
+        found["pretrained"] = Path(spec.train.pretrained)
+    return {name: environment.md5(path) for name, path in found.items()}
 
 
 def _name(spec: TrainSpec, inputs: dict[str, str]) -> str:
@@ -60,12 +90,6 @@ def _name(spec: TrainSpec, inputs: dict[str, str]) -> str:
     code = sorted({path for module in modules for path in provenance.closure(module)})
     parts = [spec.model_dump_json(), *inputs.values(), *map(environment.md5, code)]
     return environment.fingerprint(parts)
-
-
-def _facts(inputs: dict[str, str]) -> dict[str, str]:
-    """Say in the tracker what went in: each file by the hash DVC keeps it under, and the commit."""
-    hashes = {f"dvc.md5.{name}": digest for name, digest in inputs.items()}
-    return hashes | {"git.commit": environment.git_commit()}
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ class Step(Section):
 
 
 class Plateau(Section):
-    """The rate times `factor` after `patience_epochs` epochs without a better validation measure."""
+    """The rate times `factor` after `patience_epochs` epochs without a better score."""
 
     kind: Literal["plateau"]
     warmup_epochs: NonNegativeFloat

@@ -74,6 +74,11 @@ def training_examples(
     image has no such group and is not learnt from for that label, as if its doubt were ignored. Its
     loss can never be small, so that a method that looks for the worst group would find nothing
     else.
+
+    Raises
+    ------
+    CxrfairError
+        If the list lacks a class of a label, or a group that the cohort (of all folds) has.
     """
     labels, by = choice
     matrix = target_matrix(targets, listed["image_id"], labels)
@@ -83,6 +88,7 @@ def training_examples(
     people = cohort.set_index("image_id").reindex(listed["image_id"]).reset_index()
     group, groups = group_index(people, matrix, by)
     _refuse_one_class(matrix)
+    _refuse_absent(groups, cohort, targets[targets["label"].isin(cells)], by)
     rows = store.rows(listed["image_id"].tolist())
     weight = listed["weight"].to_numpy(np.float64)
     key = listed["augmentation_seed"].to_numpy(np.int64)
@@ -114,3 +120,24 @@ def _refuse_one_class(matrix: pd.DataFrame) -> None:
         if not positive or not negative:
             counts = f"{positive} positive, {negative} negative"
             raise CxrfairError(f"training list, label {label}: {counts}; both classes are needed")
+
+
+def _refuse_absent(
+    groups: Groups, cohort: pd.DataFrame, targets: pd.DataFrame, by: tuple[str, ...]
+) -> None:
+    """Say before training that a group which somebody belongs to has no image to learn from.
+
+    `targets` are those of the labels that groups are made of. Without one an image is in no group
+    that could be learnt or judged, so that cells of a missing label may be absent.
+    """
+    certain = targets.assign(target=judged(targets["target"]))
+    cells = tuple(name for name in by if name in set(targets["label"]))
+    matrix = target_matrix(certain, cohort["image_id"], cells)
+    known = matrix.notna().all(axis=1).to_numpy()
+    code, everyone = group_index(cohort, matrix, by)
+    present = [everyone.names[number] for number in np.unique(code[known])]
+    if absent := [name for name in present if name not in groups.names]:
+        raise CxrfairError(
+            f"training list: no image of {len(absent)} groups ({', '.join(absent)}); every group "
+            f"of the cohort by {' and '.join(by)} needs one"
+        )

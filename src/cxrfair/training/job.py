@@ -1,21 +1,30 @@
 """One training from tables to weights: what the train stage calls."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from cxrfair import environment, methods
-from cxrfair.backbones import Card, build
+from cxrfair import methods
+from cxrfair.backbones import Card, TimmNetwork, build, compile_body
 from cxrfair.config import Section
+from cxrfair.environment import Conditions
+from cxrfair.errors import CxrfairError
 from cxrfair.images.store import Store
-from cxrfair.tracking import Run as Log
-from cxrfair.training import device, examples, loop
-from cxrfair.training.loop import TrainConfig
+from cxrfair.methods import Groups, Method
+from cxrfair.pretrained import origin
+from cxrfair.training import device, examples, loop, scoring, validation
+from cxrfair.training.checkpoint import Progress
+from cxrfair.training.config import TrainConfig
+from cxrfair.training.examples import Examples
+from cxrfair.training.loop import Watch
 
 
 class TrainSpec(Section):
@@ -30,61 +39,150 @@ class TrainSpec(Section):
 
 
 @dataclass(frozen=True)
+class Upstream:
+    """A model that a method starts from."""
+
+    card: Card
+    weights: dict[str, Tensor]
+
+
+@dataclass(frozen=True)
 class Data:
-    """The tables a training reads (see `cxrfair.tables`) and its pixels."""
+    """The tables a training reads (see `cxrfair.tables`), its pixels, and what it starts from."""
 
     listed: pd.DataFrame
     cohort: pd.DataFrame
     targets: pd.DataFrame
     splits: pd.DataFrame
     store: Store
+    upstream: Upstream | None
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training leaves: weights, how to rebuild the network, curves, what it ran with."""
+    """What a training leaves: weights, how to rebuild the network, curves, how it went."""
 
     weights: dict[str, Tensor]
+    early: dict[str, Tensor]
     card: Card
     history: pd.DataFrame
-    environment: dict[str, str]
+    conditions: Conditions
 
 
-def train(spec: TrainSpec, data: Data, saved: Path, locks: Path, log: Log) -> Trained:
-    """Train one network; go on from `saved` where an interrupted run of the same left it."""
+def train(
+    spec: TrainSpec, data: Data, saved: Path, processor: torch.device, watch: Watch
+) -> Trained:
+    """Train one network; go on from `saved` where an interrupted run of the same left it.
+
+    Random numbers, threads and processors are expected as `cxrfair.training.device` sets them.
+
+    Raises
+    ------
+    CxrfairError
+        Before the first step, where the data or the upstream model cannot be what is asked for.
+    """
     config = spec.train
-    device.make_deterministic(config.threads)
-    processor = device.choose(locks)
-    choice = (spec.labels, spec.groups)
     seen, groups = examples.training_examples(
-        data.listed, data.cohort, data.targets, data.store, choice
+        data.listed, data.cohort, data.targets, data.store, (spec.labels, spec.groups)
     )
+    judged = _judged(spec, data)
+    method = _method(spec, data, groups)
+    run = loop.Run(
+        train=seen,
+        validation=judged,
+        store=data.store,
+        config=config,
+        seed=spec.seed,
+        device=processor,
+        images=data.listed["image_id"].to_numpy(object),
+        repeats=_repeats(method, seen, data, processor),
+    )
+    progress = loop.fit(method, run, saved, watch)
+    return Trained(
+        weights=_contiguous(progress.best),
+        early=_contiguous(progress.early),
+        card=_card(spec, data.store.size, progress),
+        history=pd.DataFrame(progress.history, columns=["epoch", "name", "value"]),
+        conditions=_conditions(spec, processor, progress),
+    )
+
+
+def _judged(spec: TrainSpec, data: Data) -> Examples:
+    """Return the validation images that epochs are judged by."""
     held_out = data.splits.loc[data.splits["fold"] == "validation", "image_id"]
-    judged = examples.held_out_examples(held_out, data.targets, data.store, spec.labels)
-    torch.manual_seed(spec.seed)  # decides the first weights
-    net = build(config.backbone, config.pretrained, len(spec.labels), data.store.size)
+    at_most = spec.train.validation.images
+    chosen = validation.subset(held_out, data.targets, spec.labels, at_most)
+    return examples.held_out_examples(chosen, data.targets, data.store, spec.labels)
+
+
+def _method(spec: TrainSpec, data: Data, groups: Groups) -> Method[Any]:
+    """Build network and method; the seed decides the first weights."""
     kind = methods.get(spec.method)
     hyper = kind.config_type.parse(json.dumps(spec.hyper), f"methods.{spec.method}")
-    method = kind(net, groups, hyper)
-    run = loop.Run(seen, judged, data.store, config, spec.seed, processor)
-    progress = loop.fit(method, run, saved, log.log_epoch)
-    return Trained(
-        weights={key: value.contiguous() for key, value in progress.best.items()},
-        card=_card(spec, data.store.size, progress.best_epoch),
-        history=pd.DataFrame(progress.history, columns=["epoch", "name", "value"]),
-        environment=environment.describe(_name(processor), config.threads),
+    config = spec.train
+    torch.manual_seed(spec.seed)
+    size = data.store.size
+    net = build(config.backbone, config.pretrained, len(spec.labels), size, config.channels)
+    if config.compile:
+        compile_body(net)
+    return kind(net, groups, hyper, _frozen(spec, data.upstream))
+
+
+def _frozen(spec: TrainSpec, upstream: Upstream | None) -> TimmNetwork | None:
+    """Rebuild the upstream network, never to be trained again."""
+    if upstream is None:
+        return None
+    if upstream.card.labels != spec.labels:
+        raise CxrfairError(
+            f"train: the upstream model has labels {', '.join(upstream.card.labels)}; "
+            f"this study's are {', '.join(spec.labels)}"
+        )
+    network = scoring.restore(upstream.card, upstream.weights)
+    network.requires_grad_(False).eval()
+    return network
+
+
+def _repeats(
+    method: Method[Any], seen: Examples, data: Data, processor: torch.device
+) -> NDArray[np.int64] | None:
+    """Ask the method how often it wants each example, given what its upstream makes of them."""
+    logit = None
+    if method.needs:
+        device.place(method.upstream, processor)
+        logit = scoring.score(method.upstream, data.store, seen.row, processor).numpy()
+    return method.repeats(seen.target, logit)
+
+
+def _conditions(spec: TrainSpec, processor: torch.device, progress: Progress) -> Conditions:
+    return Conditions(
+        device=_name(processor),
+        threads=spec.train.threads,
+        processes=spec.train.processes,
+        precision=device.precision(spec.train.precision, processor).name,
+        seed=spec.seed,
+        resumed=progress.resumed,
     )
 
 
-def _card(spec: TrainSpec, size: int, epoch: int) -> Card:
+def _card(spec: TrainSpec, size: int, progress: Progress) -> Card:
+    config = spec.train
     return Card(
-        backbone=spec.train.backbone,
-        pretrained=spec.train.pretrained,
+        backbone=config.backbone,
+        pretrained=config.pretrained,
+        origin=origin(config.backbone, config.pretrained),
+        channels=config.channels,
         labels=spec.labels,
         size=size,
         method=spec.method,
-        selected_epoch=epoch,
+        measure=config.validation.measure,
+        selected_epoch=progress.best_epoch,
+        early_epoch=progress.early_epoch,
+        epochs=progress.epoch,
     )
+
+
+def _contiguous(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {key: value.contiguous() for key, value in weights.items()}
 
 
 def _name(processor: torch.device) -> str:

@@ -1,51 +1,50 @@
-"""The training loop."""
+"""The training loop: one for every method, none of which it knows by name."""
 
-from collections import defaultdict
+import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
-from torch import Tensor
+from numpy.typing import NDArray
 
-from cxrfair import metrics
-from cxrfair.config import Section
-from cxrfair.errors import CxrfairError
-from cxrfair.images.augment import AugmentConfig, augment, draws
+from cxrfair import distributed
+from cxrfair.hashing import stable_hash
 from cxrfair.images.store import Store
-from cxrfair.methods import Batch, Method
-from cxrfair.methods._method import masked_bce
-from cxrfair.progress import say, track
-from cxrfair.training import checkpoint
-from cxrfair.training.checkpoint import Progress
-from cxrfair.training.device import place
+from cxrfair.methods import Method
+from cxrfair.progress import Meter, meter, say
+from cxrfair.training import (
+    batches,
+    checkpoint,
+    device,
+    guards,
+    interrupts,
+    judging,
+    optimisers,
+    sampling,
+    schedules,
+)
+from cxrfair.training.config import Plateau, TrainConfig
 from cxrfair.training.examples import Examples
-from cxrfair.training.sampling import batches, epoch_order
+from cxrfair.training.interrupts import Asked, InterruptedTrainingError
+from cxrfair.training.ledger import Ledger, Report
+from cxrfair.training.norms import synchronise_norms
+from cxrfair.training.step import Stepper
 
-SELECTION = "validation_auroc"
-
-
-class TrainConfig(Section):
-    """Section `train` of params.yaml."""
-
-    backbone: str
-    pretrained: str
-    epochs: PositiveInt
-    batch_size: PositiveInt = Field(ge=2)
-    learning_rate: PositiveFloat
-    weight_decay: NonNegativeFloat
-    schedule: Literal["constant", "cosine"]
-    select: Literal["best", "last"]
-    threads: PositiveInt
-    augment: AugmentConfig
+Watch = Callable[[int, Mapping[str, float]], None]
+Order = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Run:
-    """One training: its data, settings, seed and processor."""
+    """One training: its data, settings, seed and processor.
+
+    `images` are the ids of the training examples (n,), `repeats` (n,) how often an epoch takes
+    each; None for once.
+    """
 
     train: Examples
     validation: Examples
@@ -53,130 +52,182 @@ class Run:
     config: TrainConfig
     seed: int
     device: torch.device
+    images: NDArray[np.object_]
+    repeats: NDArray[np.int64] | None = None
 
 
-def fit(
-    method: Method[Any], run: Run, saved: Path, watch: Callable[[int, Mapping[str, float]], None]
-) -> Progress:
-    """Train `method.net` in place; go on from `saved` where an interrupted run left it.
+def fit(method: Method[Any], run: Run, saved: Path, watch: Watch) -> checkpoint.Progress:
+    """Train `method` in place; go on from `saved` where an interrupted run left it.
 
-    `watch(epoch, numbers)` is told of every epoch as it ends. Each epoch starts from a random state
-    made of seed and epoch alone, so a resumed run gives the same bytes as an uninterrupted one.
+    `watch(epoch, numbers)` is told of every epoch as it ends. Each step starts from a random state
+    made of seed, epoch, step and process alone, so a resumed run gives the same bytes as an
+    uninterrupted one.
 
     Raises
     ------
-    CxrfairError
-        If the loss stops being finite; the last good epoch's checkpoint is kept.
+    LossError
+        If a loss stops being finite; the last finite state is kept in `saved`.
+    InterruptedTrainingError
+        If a signal asked the process to stop; its state is in `saved`.
+    MemoryShortError
+        If a step does not fit into the memory of the GPU.
     """
-    place(method, run.device)
-    optimiser = torch.optim.AdamW(
-        method.parameters(), lr=run.config.learning_rate, weight_decay=run.config.weight_decay
-    )
-    progress = checkpoint.load(saved, method, optimiser, run.device)
-    if progress.epoch:
-        say(f"train: resumed after epoch {progress.epoch} of {run.config.epochs}")
-    for epoch in track(range(progress.epoch + 1, run.config.epochs + 1), "train", "epochs"):
-        torch.manual_seed(run.seed * 100_003 + epoch)
-        _set_rate(optimiser, run.config, epoch)
-        numbers = _epoch(method, optimiser, run, epoch) | _validate(method, run)
-        _record(progress, method, epoch, numbers, run.config.select)
-        checkpoint.save(saved, method, optimiser, progress)
-        watch(epoch, numbers)
-    method.net.load_state_dict(progress.best)
-    return progress
+    training = Training(method, run, saved, watch)
+    with interrupts.watched() as asked, training.display() as shown:
+        while not training.over():
+            training.epoch(asked, shown)
+    method.net.load_state_dict(training.progress.best)
+    return training.progress
 
 
-def score(net: torch.nn.Module, examples: Examples, store: Store, device: torch.device) -> Tensor:
-    """Return logits (n, k) in evaluation mode, without augmentation."""
-    net.eval()
-    found = []
-    with torch.inference_mode():
-        for start in range(0, len(examples), 256):
-            rows = examples.row[start : start + 256]
-            found.append(net(_images(store, rows, device)).cpu())
-    return torch.cat(found)
+class Training:
+    """One run under way: what `fit` goes through, epoch by epoch."""
 
+    def __init__(self, method: Method[Any], run: Run, saved: Path, watch: Watch) -> None:
+        self.method, self.run, self.saved, self.watch = method, run, saved, watch
+        config = run.config
+        device.place(method, run.device)
+        synchronise_norms(method)
+        self.optimisers = optimisers.build(method, config.optimiser)
+        self.precision = device.precision(config.precision, run.device)
+        self.stepper = Stepper(method, self.optimisers, self.precision, config.clip_norm)
+        self.judge = judging.Judge(run.validation, run.store, config, run.device)
+        self.source = batches.Source(run.train, run.store, config.augment, run.device)
+        here = distributed.world()
+        self.share = sampling.Share(here.rank, here.size, config.accumulate)
+        self.progress = checkpoint.load(saved, method, self.optimisers)
+        if self.progress.epoch or self.progress.step:
+            self.progress.resumed += 1
+            if distributed.is_first():
+                say(f"train: a stopped run goes on after {self._where()}")
 
-def _images(
-    store: Store, rows: np.ndarray[Any, np.dtype[np.int64]], device: torch.device
-) -> Tensor:
-    """Copy images to the device as (n, 1, h, w) in [0, 1]."""
-    pixels = torch.from_numpy(store.read(rows)).to(device, non_blocking=True)
-    images = pixels.unsqueeze(1).float() / 255
-    return images.contiguous(memory_format=torch.channels_last)
+    def over(self) -> bool:
+        """Say whether all epochs are done, or enough have passed without a better one."""
+        done = self.progress.epoch >= self.run.config.epochs
+        return done or self.judge.tired(self.progress.history)
 
+    def display(self) -> Meter:
+        """Show in the first process how far all epochs are; the others show nothing."""
+        order, cut = self._plan(1)
+        done = self.progress.epoch * len(order) + sum(map(len, cut[: self.progress.step]))
+        show = meter if distributed.is_first() else Meter
+        epochs = self.run.config.epochs
+        return show("train", "images", len(order) * epochs, done, epochs)
 
-def _epoch(
-    method: Method[Any], optimiser: torch.optim.Optimizer, run: Run, epoch: int
-) -> dict[str, float]:
-    """Take one pass over the training list; return its mean numbers."""
-    method.train()
-    totals: defaultdict[str, float] = defaultdict(float)
-    order = epoch_order(run.train.weight, run.seed, epoch)
-    for step, pick in enumerate(batches(order, run.config.batch_size)):
-        loss, numbers = method(_batch(run, pick, epoch))
-        if not torch.isfinite(loss):
-            raise CxrfairError(
-                f"train: loss is {loss.item()} at epoch {epoch}, step {step}; "
-                "try a lower train.learning_rate"
+    def epoch(self, asked: Asked, shown: Meter) -> None:
+        """Take one pass over the training list, or what is left of it, and judge the network."""
+        epoch, first = self.progress.epoch + 1, self.progress.step
+        order, cut = self._plan(epoch)
+        pieces = sampling.plan(order, self.run.config.batch_size, self.share)
+        book = Ledger(self.progress.totals)
+        begun = time.monotonic()
+        self.method.train()
+        slow_downs = self._slow_downs()
+        with closing(batches.stream(self.source, pieces[first:], self.run.seed, epoch)) as read:
+            for step, parts in enumerate(read, first + 1):
+                self._prepare(epoch, step, len(cut), slow_downs)
+                with guards.memory_explained(self.run.config, self.run.device):
+                    told = self.stepper.step(parts, sampling.shares(len(cut[step - 1]), self.share))
+                book.waiting.append(Report(step, cut[step - 1], *told))
+                self.progress.step = step
+                self._between(len(cut[step - 1]), book, asked, shown)
+        self._look(book)
+        speed = sum(map(len, cut[first:])) / (time.monotonic() - begun)
+        self._close(len(order), {"images_per_second": speed})
+
+    def _plan(self, epoch: int) -> tuple[Order, list[Order]]:
+        """Return an epoch's order and its batches, the same in every process."""
+        run = self.run
+        order = sampling.epoch_order(run.train.weight, run.repeats, run.seed, epoch)
+        return order, sampling.batches(order, run.config.batch_size)
+
+    def _slow_downs(self) -> int:
+        """Count how often the measure met a plateau, where the schedule asks for it."""
+        schedule = self.run.config.schedule
+        if not isinstance(schedule, Plateau):
+            return 0
+        scores = self.judge.scores(self.progress.history)
+        return schedules.reductions(scores, schedule.patience_epochs, self.judge.better)
+
+    def _prepare(self, epoch: int, step: int, steps: int, slow_downs: int) -> None:
+        """Set random state and learning rate of a step from its place alone."""
+        config, place = self.run.config, (self.run.seed, epoch, step, self.share.rank)
+        torch.manual_seed(stable_hash("step", *place))
+        made = (epoch - 1) * steps + step - 1
+        factor = schedules.factor(config.schedule, made, steps, config.epochs, slow_downs)
+        for optimiser in self.optimisers.values():
+            optimisers.set_rate(optimiser, factor)
+
+    def _between(self, images: int, book: Ledger, asked: Asked, shown: Meter) -> None:
+        """After a step: look at what it told, save where it is time, stop where asked to."""
+        due = self.progress.step % self.run.config.checkpoint_steps == 0
+        alone = self.share.world == 1
+        # Processes agree now and then only: to ask the others takes time.
+        stop = asked.name != "" if alone else (book.full or due) and _anyone(asked)
+        if book.full or due or stop:
+            self._look(book)
+        shown.advance(images, book.latest | self._memory())
+        if due or stop:
+            self._save()
+        if stop:
+            raise InterruptedTrainingError(
+                f"train: stopped by {asked.name or 'another process'} after {self._where()}; "
+                "the same command goes on from there"
             )
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        for name, value in numbers.items():
-            totals[name] += value * len(pick)
-    return {f"train_{name}": total / len(order) for name, total in totals.items()}
+
+    def _look(self, book: Ledger) -> None:
+        """Fetch the numbers of the last steps and refuse those that are none."""
+        found = book.look()
+        if found is not None:
+            report, what = found
+            where = f"epoch {self.progress.epoch + 1}, step {report.step}"
+            raise guards.broken_step(where, what, self.run.images[report.pick], self.saved)
+
+    def _close(self, entries: int, seen: Mapping[str, float]) -> None:
+        """End an epoch: judge the network, note its numbers, keep its weights if they are wanted.
+
+        How fast it went is shown and not kept: it differs from run to run.
+        """
+        progress, config = self.progress, self.run.config
+        numbers = {f"train_{key}": value / entries for key, value in progress.totals.items()}
+        rates = (group["lr"] for group in next(iter(self.optimisers.values())).param_groups)
+        numbers["learning_rate"] = float(next(rates))
+        with self.precision():
+            numbers |= self.judge.measure(self.method.net)
+        progress.epoch, progress.step = progress.epoch + 1, 0
+        progress.totals.clear()
+        progress.history += [(progress.epoch, k, v) for k, v in sorted(numbers.items())]
+        score = numbers[self.judge.name]
+        better = schedules.improves(score, progress.best_score, self.judge.better)
+        if config.select == "last" or better or not progress.best:
+            progress.best_epoch, progress.best_score = progress.epoch, score
+            progress.best = _weights(self.method)
+        if progress.epoch <= config.early_epochs:
+            progress.early_epoch, progress.early = progress.epoch, _weights(self.method)
+        self._save()
+        self.watch(progress.epoch, {**numbers, **seen, **self._memory()})
+
+    def _save(self) -> None:
+        """Write the state, from the first process; all hold the same."""
+        guards.refuse_broken_weights(self.method, self._where(), self.saved)
+        if distributed.is_first():
+            checkpoint.save(self.saved, self.method, self.optimisers, self.progress)
+
+    def _memory(self) -> dict[str, float]:
+        """Return the most memory the GPU has held so far; nothing on a CPU."""
+        if self.run.device.type != "cuda":
+            return {}
+        return {"gpu_memory_gb": torch.cuda.max_memory_allocated(self.run.device) / 1e9}
+
+    def _where(self) -> str:
+        step = f", step {self.progress.step}" if self.progress.step else ""
+        epoch = self.progress.epoch + (1 if step else 0)
+        return f"epoch {epoch}{step}"
 
 
-def _batch(run: Run, pick: np.ndarray[Any, np.dtype[np.int64]], epoch: int) -> Batch:
-    """Gather and augment one step's examples."""
-    examples = run.train
-    images = _images(run.store, examples.row[pick], run.device)
-    images = augment(images, draws(run.seed, epoch, examples.key[pick]), run.config.augment)
-    target = torch.tensor(examples.target[pick], device=run.device)
-    group = torch.tensor(examples.group[pick], device=run.device)
-    return Batch(images, target, group)
+def _anyone(asked: Asked) -> bool:
+    return distributed.any_true(asked.name != "")
 
 
-def _validate(method: Method[Any], run: Run) -> dict[str, float]:
-    """Measure loss and mean AUROC over labels on validation; nothing learns from it."""
-    logits = score(method.net, run.validation, run.store, run.device)
-    target = torch.tensor(run.validation.target)
-    losses, present = masked_bce(logits, target)
-    return {
-        "validation_loss": float(losses[present].mean()),
-        SELECTION: _mean_auroc(target.numpy(), logits.numpy()),
-    }
-
-
-def _mean_auroc(target: np.ndarray[Any, Any], logit: np.ndarray[Any, Any]) -> float:
-    """Average AUROC over the labels for which it is defined; NaN if for none."""
-    auroc = metrics.get("auroc").compute
-    found = []
-    for label in range(target.shape[1]):
-        known = ~np.isnan(target[:, label])
-        truth = target[known, label].astype(np.int8)
-        found.append(float(auroc(truth, logit[known, label], np.ones((1, len(truth))))[0]))
-    defined = [value for value in found if not np.isnan(value)]
-    return float(np.mean(defined)) if defined else float("nan")
-
-
-def _record(
-    progress: Progress, method: Method[Any], epoch: int, numbers: Mapping[str, float], select: str
-) -> None:
-    """Add an epoch to the curves and keep its weights if it is the one to keep so far."""
-    progress.epoch = epoch
-    progress.history += [(epoch, name, value) for name, value in sorted(numbers.items())]
-    better = numbers[SELECTION] > progress.best_score
-    if select == "last" or better or not progress.best:
-        progress.best_epoch, progress.best_score = epoch, numbers[SELECTION]
-        weights = method.net.state_dict()
-        progress.best = {key: value.detach().cpu().clone() for key, value in weights.items()}
-
-
-def _set_rate(optimiser: torch.optim.Optimizer, config: TrainConfig, epoch: int) -> None:
-    """Set the learning rate of an epoch; cosine falls from the full rate to near zero."""
-    share = (1 + np.cos(np.pi * (epoch - 1) / config.epochs)) / 2
-    factor = share if config.schedule == "cosine" else 1.0
-    for group in optimiser.param_groups:
-        group["lr"] = config.learning_rate * float(factor)
+def _weights(method: Method[Any]) -> dict[str, torch.Tensor]:
+    return {key: value.detach().cpu().clone() for key, value in method.net.state_dict().items()}

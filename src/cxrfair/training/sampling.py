@@ -1,25 +1,148 @@
-"""Which examples each step sees: an index stream decided by seed and epoch alone."""
+"""Which examples each step sees: an index stream decided by seed and epoch alone.
 
-from collections.abc import Iterator
+Nothing here knows a worker, the state of a random generator or what was trained before: an epoch's
+order is made afresh from (seed, epoch), and processes, pieces and a resume only choose which
+entries of it to take. So they cannot change it.
+"""
+
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cxrfair.errors import CxrfairError
 
-def epoch_order(weight: NDArray[np.float64], seed: int, epoch: int) -> NDArray[np.int64]:
-    """Order one epoch: a permutation where all weights are equal, else draws by weight.
 
-    Both have as many entries as there are examples.
+class SamplingError(CxrfairError):
+    """An epoch cannot be made as asked."""
+
+
+class Pick(NamedTuple):
+    """Entries of an epoch, both (n,): `example`, a place in the training list, and `occurrence`.
+
+    `occurrence` is how many earlier entries of the epoch are the same example.
+    """
+
+    example: NDArray[np.int64]
+    occurrence: NDArray[np.int64]
+
+
+class Share(NamedTuple):
+    """What one process takes of each batch: every `world`-th entry from `rank`, in `pieces`."""
+
+    rank: int = 0
+    world: int = 1
+    pieces: int = 1
+
+
+def epoch_order(
+    weight: NDArray[np.float64], repeats: NDArray[np.int64] | None, seed: int, epoch: int
+) -> NDArray[np.int64]:
+    """Order one epoch: places in the training list, decided by `seed` and `epoch` alone.
+
+    Parameters
+    ----------
+    weight
+        Shape (n,). All equal: each example once. Else n draws with replacement, each in
+        proportion to the weight.
+    repeats
+        Shape (n,), how often each example comes, or None. The epoch then has their sum of entries.
+
+    Raises
+    ------
+    SamplingError
+        If `repeats` come with weights that differ (a draw by weight would not keep to them), are
+        negative or are all 0.
     """
     draw = np.random.default_rng([seed, epoch])
-    if np.all(weight == weight[0]):
+    even = bool(np.all(weight == weight[:1]))
+    if repeats is not None:
+        return draw.permutation(_repeated(repeats, even))
+    if even:
         return draw.permutation(len(weight))
     return draw.choice(len(weight), size=len(weight), p=weight / weight.sum())
 
 
-def batches(order: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:
-    """Cut an epoch into batches; a last batch of one joins its neighbour (batch norm needs two)."""
-    cuts = list(range(size, len(order), size))
-    if cuts and len(order) - cuts[-1] == 1:
-        cuts.pop()
-    yield from np.split(order, cuts)
+def occurrence(order: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Count for each entry (n,) the earlier entries that are the same example; 0 for its first."""
+    by_example = np.argsort(order, kind="stable")
+    first = np.flatnonzero(np.diff(order[by_example], prepend=-1))
+    length = np.diff(first, append=len(order))
+    earlier = np.empty_like(order)
+    earlier[by_example] = np.arange(len(order)) - np.repeat(first, length)
+    return earlier
+
+
+def batches(order: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
+    """Cut an epoch into as few batches of at most `size` as there can be, of near-equal sizes."""
+    return np.array_split(order, _count(len(order), size)) if len(order) else []
+
+
+def part(batch: NDArray[np.int64], rank: int, world: int) -> NDArray[np.int64]:
+    """Return what process `rank` of `world` takes of a batch."""
+    return batch[rank::world]
+
+
+def pieces(taken: NDArray[np.int64], count: int) -> list[NDArray[np.int64]]:
+    """Cut what a process takes into `count` pieces of near-equal size, whose gradients add up."""
+    return np.array_split(taken, count)
+
+
+def plan(order: NDArray[np.int64], size: int, share: Share) -> list[list[Pick]]:
+    """List the steps of an epoch, each as the pieces that one process takes.
+
+    A resume after `s` steps goes on with `plan(...)[s:]`.
+
+    Raises
+    ------
+    SamplingError
+        If a piece would be of fewer than two images: batch statistics need two.
+    """
+    _refuse_thin(len(order), size, share)
+    earlier = occurrence(order)
+    return [
+        [Pick(order[at], earlier[at]) for at in pieces(_mine(batch, share), share.pieces)]
+        for batch in batches(np.arange(len(order)), size)
+    ]
+
+
+def shares(entries: int, share: Share) -> list[float]:
+    """Return what part of a batch of `entries` each piece is, over all processes; they sum to 1."""
+    places = np.arange(entries)
+    taken = [pieces(part(places, rank, share.world), share.pieces) for rank in range(share.world)]
+    return [sum(map(len, alike)) / entries for alike in zip(*taken, strict=True)]
+
+
+def _mine(batch: NDArray[np.int64], share: Share) -> NDArray[np.int64]:
+    return part(batch, share.rank, share.world)
+
+
+def _count(entries: int, size: int) -> int:
+    return -(-entries // size)
+
+
+def _repeated(repeats: NDArray[np.int64], even: bool) -> NDArray[np.int64]:
+    """List each place as often as it is asked for."""
+    if not even:
+        raise SamplingError(
+            "training list: weights that differ, and a method that repeats examples; "
+            "allowed: one of the two"
+        )
+    if (repeats < 0).any() or not repeats.any():
+        raise SamplingError(
+            f"repeats of {len(repeats)} examples: {int((repeats < 0).sum())} below 0, "
+            f"{int((repeats > 0).sum())} above; allowed: 0 or more, and not all 0"
+        )
+    return np.repeat(np.arange(len(repeats)), repeats)
+
+
+def _refuse_thin(entries: int, size: int, share: Share) -> None:
+    """Refuse what leaves a piece with fewer than two images, the same in every process."""
+    cut = _count(entries, size)
+    least = entries // max(cut, 1) // (share.world * share.pieces)
+    if least < 2:
+        raise SamplingError(
+            f"training list: {entries} entries in {cut} batches of at most {size}, over "
+            f"{share.world} processes and {share.pieces} pieces, leave {least} to one; "
+            "at least 2 are needed"
+        )

@@ -34,8 +34,8 @@ LISTED = pd.DataFrame(
 )
 
 
-def made(labels=("edema", "nodule"), groups=("sex",), listed=LISTED):
-    return examples.training_examples(listed, COHORT, TARGETS, Rows(), (labels, groups))
+def made(labels=("edema", "nodule"), groups=("sex",), listed=LISTED, cohort=COHORT):
+    return examples.training_examples(listed, cohort, TARGETS, Rows(), (labels, groups))
 
 
 def test_the_list_s_order_and_copies_are_kept():
@@ -48,8 +48,11 @@ def test_the_list_s_order_and_copies_are_kept():
     assert got.group.tolist() == [1, 0, 0, 1]
 
 
+LEARNT = COHORT[COHORT["image_id"] != "i2"]  # a cohort of the listed images alone
+
+
 def test_groups_may_cross_attributes_and_labels_and_missing_is_its_own():
-    _, groups = made(groups=("sex", "nodule"))
+    _, groups = made(groups=("sex", "nodule"), cohort=LEARNT)
     assert groups.names == ("female x missing", "male x 0", "male x 1")
 
 
@@ -74,9 +77,9 @@ def test_a_label_with_one_class_is_refused_before_training():
 DOUBTED = TARGETS.assign(target=pd.array([1, 0, 1, 0, -1, 1, -1, 0], "Int8"))
 
 
-def doubted(groups):
+def doubted(groups, cohort=COHORT):
     choice = (("edema", "nodule"), groups)
-    return examples.training_examples(LISTED, COHORT, DOUBTED, Rows(), choice)
+    return examples.training_examples(LISTED, cohort, DOUBTED, Rows(), choice)
 
 
 def test_of_a_label_in_doubt_one_half_is_learnt():
@@ -104,7 +107,42 @@ def test_doubts_are_no_second_class():
 
 
 def test_groups_may_be_made_of_attributes_that_only_some_studies_have():
-    cohort = COHORT.assign(income=["low", "high", "high", "unknown"])
+    cohort = COHORT.assign(income=["low", "high", "high", "unknown"])  # of i2 too, not listed
     choice = (("edema",), ("income",))
     _, groups = examples.training_examples(LISTED, cohort, TARGETS, Rows(), choice)
     assert groups == examples.Groups(("high", "low", "unknown"), (1, 2, 1))
+
+
+def test_a_group_of_the_cohort_without_a_training_image_is_named():
+    cohort = COHORT.assign(sex=["female", "male", "other", "male"])
+    message = (
+        r"training list: no image of 1 groups \(other\); every group of the cohort by sex needs one"
+    )
+    with pytest.raises(CxrfairError, match=message):
+        made(cohort=cohort)
+
+
+def test_an_intersection_without_a_training_image_is_named():
+    # i2 alone is a woman for whom nodules are denied, and she is not in the list.
+    message = r"no image of 1 groups \(female x 0\); every group of the cohort by sex and nodule"
+    with pytest.raises(CxrfairError, match=message):
+        made(groups=("sex", "nodule"))
+
+
+def test_a_cell_of_a_label_that_is_missing_may_be_absent():
+    # i2 would be the only image of `other x missing`: of no use to learn from or to judge.
+    cohort = COHORT.assign(sex=["female", "male", "other", "male"])
+    _, groups = examples.training_examples(
+        LISTED, cohort, DOUBTED, Rows(), (("edema", "nodule"), ("sex", "nodule"))
+    )
+    assert groups.names == ("female x missing", "male x 0", "male x 1")
+    none = TARGETS[~((TARGETS["label"] == "nodule") & (TARGETS["image_id"] == "i2"))]
+    _, groups = examples.training_examples(
+        LISTED, cohort, none, Rows(), (("edema", "nodule"), ("sex", "nodule"))
+    )
+    assert groups.names == ("female x missing", "male x 0", "male x 1")
+
+
+def test_without_groups_nobody_is_absent():
+    cohort = COHORT.assign(sex=["female", "male", "other", "male"])
+    assert made(groups=(), cohort=cohort)[1].names == ("all",)

@@ -1,0 +1,47 @@
+"""A trained network to maps of what it looks at, in a few test images."""
+
+from pathlib import Path
+
+import numpy as np
+from safetensors.torch import load_file
+
+from cxrfair import inference, tables
+from cxrfair.backbones import Card
+from cxrfair.files import whole, write_text
+from cxrfair.images.store import Store
+from cxrfair.inference import DrawConfig
+from cxrfair.stages._cli import as_json, call
+from cxrfair.training import device
+from cxrfair.training.scoring import restore
+
+LOCKS = Path(".cxrfair/locks")
+
+
+def draw(
+    *,
+    weights: Path,
+    card: Path,
+    splits: Path,
+    pixels: Path,
+    index: Path,
+    threads: int,
+    config: DrawConfig,
+    maps: Path,
+    places: Path,
+    about: Path,
+) -> None:
+    """Draw the same test images for every model; `about` names the maps and their labels."""
+    device.make_deterministic(threads)
+    described = Card.parse(card.read_text(encoding="utf-8"), str(card))
+    store = Store(pixels, tables.STORE_INDEX.read(index))
+    network = restore(described, load_file(weights))
+    images = inference.shown(tables.SPLITS.read(splits), config)
+    drawn = inference.draw(network, described, images, store, device.choose(LOCKS))
+    with whole(maps) as part, part.open("wb") as file:
+        np.save(file, drawn.values)
+    tables.MAP_INDEX.write(drawn.index, places)
+    write_text(about, as_json({"name": drawn.name, "of": drawn.of}))
+
+
+if __name__ == "__main__":
+    call(draw)

@@ -1,0 +1,135 @@
+"""From the image store to the device: read ahead in a thread, made ready on the device."""
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from cxrfair.images.augment import AugmentConfig, augment, draws, pinned
+from cxrfair.images.store import Store
+from cxrfair.methods import Batch
+from cxrfair.training.examples import Examples
+from cxrfair.training.sampling import Pick
+
+A = TypeVar("A")
+R = TypeVar("R")
+
+DEPTH = 2  # steps read beyond the one in use: one slow read is then not waited for
+
+
+@dataclass(frozen=True)
+class Source:
+    """What batches are made from and where they go; the same for every epoch of a training."""
+
+    examples: Examples
+    store: Store
+    augment: AugmentConfig
+    device: torch.device
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A piece of a step in the host's memory: pixels (n, s, s) uint8, and what is known of them."""
+
+    pixels: Tensor
+    target: Tensor
+    group: Tensor
+    index: Tensor
+
+
+def stream(
+    source: Source, steps: Iterable[Sequence[Pick]], seed: int, epoch: int
+) -> Generator[list[Batch], None, None]:
+    """Yield each step's pieces as batches on the device, augmented, images channels-last.
+
+    A thread reads at most `DEPTH` steps ahead and nothing beyond `steps`; what fails in it fails
+    here, at the step that it was read for. Closing the iterator ends the thread. Conversion and
+    augmentation stay in the caller's thread, and so on the caller's CUDA stream.
+    """
+
+    def read(step: Sequence[Pick]) -> list[tuple[Pick, _Read]]:
+        return [(pick, _read(source, pick.example)) for pick in step]
+
+    with closing(_ahead(read, steps, source.device)) as found:
+        for step in found:
+            yield [_batch(source, held, _uniform(source, pick, seed, epoch)) for pick, held in step]
+
+
+def plain(
+    store: Store, chunks: Iterable[NDArray[np.int64]], device: torch.device
+) -> Generator[Tensor, None, None]:
+    """Yield the images (n, 1, s, s) of each chunk of rows as they are, reading ahead."""
+
+    def read(rows: NDArray[np.int64]) -> Tensor:
+        return pinned(store.read(rows), device)
+
+    with closing(_ahead(read, chunks, device)) as found:
+        for pixels in found:
+            yield _images(pixels, device)
+
+
+def images(store: Store, rows: NDArray[np.int64], device: torch.device) -> Tensor:
+    """Copy images to the device as (n, 1, s, s) in [0, 1], channels-last."""
+    return _images(pinned(store.read(rows), device), device)
+
+
+def _read(source: Source, example: NDArray[np.int64]) -> _Read:
+    """Gather what is known of examples, from where the device can copy it."""
+    known = source.examples
+    arrays = (
+        source.store.read(known.row[example]),
+        known.target[example],
+        known.group[example],
+        example.copy(),
+    )
+    return _Read(*(pinned(array, source.device) for array in arrays))
+
+
+def _uniform(source: Source, pick: Pick, seed: int, epoch: int) -> NDArray[np.float32]:
+    return draws(seed, epoch, source.examples.key[pick.example], pick.occurrence)
+
+
+def _batch(source: Source, held: _Read, uniform: NDArray[np.float32]) -> Batch:
+    """Copy a piece to the device and augment it there."""
+    known = (held.target, held.group, held.index)
+    target, group, index = (each.to(source.device, non_blocking=True) for each in known)
+    seen = augment(_images(held.pixels, source.device), uniform, source.augment)
+    return Batch(seen, target, group, index)
+
+
+def _images(pixels: Tensor, device: torch.device) -> Tensor:
+    """Copy pixels (n, s, s) to the device as bytes; there they become (n, 1, s, s) in [0, 1]."""
+    shade = pixels.to(device, non_blocking=True).unsqueeze(1).to(torch.float32).div_(255)
+    return shade.contiguous(memory_format=torch.channels_last)
+
+
+def _ahead(
+    read: Callable[[A], R], asked: Iterable[A], device: torch.device
+) -> Generator[R, None, None]:
+    """Yield `read` of each thing asked for, in order, while a thread reads the next ones."""
+    with _thread(device) as thread:
+        waiting: deque[Future[R]] = deque()
+        try:
+            for item in asked:
+                waiting.append(thread.submit(read, item))
+                if len(waiting) > DEPTH:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _thread(device: torch.device) -> ThreadPoolExecutor:
+    """Make the reading thread; on a GPU it holds memory for that one, not for the first."""
+    if device.type == "cuda":
+        return ThreadPoolExecutor(1, "images", torch.cuda.set_device, (device,))
+    return ThreadPoolExecutor(1, "images")

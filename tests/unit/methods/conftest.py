@@ -1,0 +1,64 @@
+import numpy as np
+import pytest
+import torch
+
+from cxrfair.methods import Batch, Network, Representation
+
+
+class Line(Network):
+    """A linear model of an image's pixels: whatever is derived for it can be derived by hand."""
+
+    def __init__(self, pixels, labels):
+        super().__init__()
+        self.width = pixels
+        self.head = torch.nn.Linear(pixels, labels)
+
+    def represent(self, image):
+        pooled = image.flatten(1)
+        return Representation(image.flatten(2).transpose(1, 2), pooled, self.head(pooled), (1, 1))
+
+
+@pytest.fixture
+def line():
+    def build(pixels=3, labels=1, seed=0):
+        torch.manual_seed(seed)
+        return Line(pixels, labels)
+
+    return build
+
+
+@pytest.fixture
+def batch():
+    """Make a batch of pixels (n, d), targets (n, k) and groups (n,)."""
+
+    def build(pixels, target, group=None, index=None):
+        n = len(pixels)
+        image = torch.tensor(np.asarray(pixels), dtype=torch.float32).reshape(n, 1, 1, -1)
+        return Batch(
+            image,
+            torch.tensor(np.asarray(target), dtype=torch.float32).reshape(n, -1),
+            torch.zeros(n, dtype=torch.int64) if group is None else torch.tensor(group),
+            torch.arange(n) if index is None else torch.tensor(index),
+        )
+
+    return build
+
+
+@pytest.fixture
+def step():
+    """Let each player move by its gradient times `rate`; return the turns' losses by player."""
+
+    def run(method, given, rate=1.0):
+        players, losses = method.players(), {}
+        for turn in method.turns(given):
+            method.zero_grad(set_to_none=True)
+            turn.loss.backward()
+            player = players[turn.player]
+            with torch.no_grad():
+                for parameter in player.parameters:
+                    if parameter.grad is not None:
+                        parameter.sub_(rate * player.rate * parameter.grad)
+            losses[turn.player] = float(turn.shown)
+        return losses
+
+    return run
