@@ -32,3 +32,4 @@ rule all:
     default_target: True
     input:
         rules.report.output.page,
+        PRODUCTS,

@@ -25,7 +25,7 @@ from cxrfair.distributed import AGENT, LEFT_ALONE
 
 GRACE_S = 60  # to finish a step and write a checkpoint after a signal
 SHOWN = 20_000  # characters of what a failed process wrote
-STOPS = (signal.SIGTERM, signal.SIGINT)
+STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)  # the last: what Slurm can send early
 
 
 def run(given: argparse.Namespace, logs: Path) -> int:
@@ -54,10 +54,20 @@ def run(given: argparse.Namespace, logs: Path) -> int:
 
 
 def _cause(failures: Mapping[int, ProcessFailure]) -> ProcessFailure:
-    """Return the failure behind the others: of several alike the first process's, already shown."""
-    follow = {LEFT_ALONE, -signal.SIGTERM}  # what becomes of the rest when one fails
-    own = [rank for rank in sorted(failures) if failures[rank].exitcode not in follow]
-    return failures[own[0] if own else min(failures)]
+    """Return the failure behind the others: of several alike the first process's, already shown.
+
+    Later ones are processes that had to be killed after the grace; of those at the same time, one
+    that was killed did not choose to end, and some only follow.
+    """
+    first = min(failure.timestamp for failure in failures.values())
+
+    def likelihood(rank: int) -> tuple[bool, bool, bool, int]:
+        status = failures[rank].exitcode
+        later = failures[rank].timestamp > first + 1  # whole seconds
+        follows = status in {LEFT_ALONE, -signal.SIGTERM, 128 + signal.SIGTERM}
+        return later, follows, status > 0, rank
+
+    return failures[min(failures, key=likelihood)]
 
 
 def _config(given: argparse.Namespace, logs: Path) -> LaunchConfig:

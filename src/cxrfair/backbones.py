@@ -8,7 +8,7 @@ weights, 2 x 2 cells) and `test_vit` (0.3 million, 4 x 4 patches).
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from pydantic import Field, field_validator
@@ -31,7 +31,7 @@ class Card(Section):
     backbone: str
     pretrained: str
     origin: str
-    channels: int
+    channels: Literal[1, 3]
     labels: tuple[str, ...] = Field(min_length=1)
     size: int
     method: str

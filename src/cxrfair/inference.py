@@ -2,36 +2,25 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
 from torch import Tensor
 
 from cxrfair import embeddings
 from cxrfair.backbones import Card, TimmNetwork
-from cxrfair.config import Section
 from cxrfair.errors import CxrfairError
-from cxrfair.hashing import stable_hash
 from cxrfair.images.store import Store
+from cxrfair.shown import SHOWN
 from cxrfair.training import scoring
 from cxrfair.training.device import place
 from cxrfair.training.examples import held_out_examples
 
-SHOWN = "test"  # the fold whose images maps are drawn of
-
 
 class InferenceError(CxrfairError):
     """A network's answers are not what they should be."""
-
-
-class DrawConfig(Section):
-    """Section `draw` of params.yaml: of how many test images maps are drawn."""
-
-    images: Annotated[int, Field(ge=1)]
 
 
 @dataclass(frozen=True)
@@ -102,15 +91,6 @@ def embed(
         told = scoring.counted(pooled, len(rows), "embed")
         embeddings.write(path, (part.numpy() for part in told), (len(rows), network.width))
     return images.assign(row=np.arange(len(images)))
-
-
-def shown(splits: pd.DataFrame, config: DrawConfig) -> list[str]:
-    """Choose the test images that maps are drawn of: by their ids, so that every model has them.
-
-    One image more changes none of the others; all, in order of id, where there are too few.
-    """
-    test = splits.loc[splits["fold"] == SHOWN, "image_id"]
-    return sorted(sorted(test, key=lambda i: (stable_hash("draw", i), i))[: config.images])
 
 
 def draw(

@@ -105,7 +105,7 @@ def _overlay(known: Any, path: Path) -> dict[str, Any]:
         weights.pop(f"{layer}.weight", None)
         weights.pop(f"{layer}.bias", None)
     # With as many classes as the network (none), timm loads strictly.
-    overlay = {"state_dict": weights, "num_classes": 0, "label_offset": 0, "custom_load": False}
+    overlay = {"state_dict": weights, "num_classes": 0, "label_offset": 0}
     first = [weights.get(f"{layer}.weight") for layer in _names(known.first_conv)]
     if any(kernel is not None and kernel.shape[1] == GREY for kernel in first):
         overlay["input_size"] = (GREY, *known.input_size[1:])  # the file's channels, not ours

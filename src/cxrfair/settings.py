@@ -18,6 +18,7 @@ from cxrfair.labels import LabelConfig
 from cxrfair.phantom import PhantomConfig
 from cxrfair.report import ReportConfig
 from cxrfair.scales import overridden, resolve
+from cxrfair.shown import DrawConfig
 from cxrfair.splits import SplitConfig
 from cxrfair.studies import Study, StudyError, Variant, single, upstream_of
 from cxrfair.thresholds import ThresholdConfig
@@ -66,6 +67,7 @@ def params_type() -> type[Section]:
             _registry("Rebalance", {n: rebalance.get(n).Config for n in rebalance.names()}),
             ...,
         ),
+        draw=(DrawConfig, ...),
         threshold=(ThresholdConfig, ...),
         audit=(AuditConfig, ...),
         report=(ReportConfig, ...),
@@ -94,7 +96,7 @@ def check(params: Mapping[str, Any]) -> Section:
     wanted = [label for study in parsed.studies.values() for label in study.labels]
     faults += labels.faults(parsed.labels, wanted)
     if faults:
-        raise ConfigError("\n".join(faults))
+        raise ConfigError("\n".join(dict.fromkeys(faults)))
     section: Section = parsed
     return section
 
@@ -183,8 +185,7 @@ def _override_faults(where: str, variant: Variant, params: Any) -> list[str]:
             faults.append(str(error))
             continue
         if key == "train":
-            found = validation.faults(parsed.validation.measure)
-            faults += [f"{where}.train.validation.measure: {fault}" for fault in found]
+            faults += validation.faults(parsed.validation.measure)
     return faults
 
 

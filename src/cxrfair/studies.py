@@ -1,7 +1,7 @@
 """A study: which data sets, labels, attributes, variants and seeds belong together."""
 
 from collections.abc import Iterable
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, NonNegativeInt, StringConstraints, model_validator
 
@@ -36,7 +36,8 @@ class Variant(Section):
 class Study(Section):
     """One entry of `studies` in params.yaml.
 
-    An attribute may be an intersection, written `sex x age`.
+    An attribute may be an intersection, written `sex x age`. `products` are what is kept of every
+    model beside its predictions: features of all images, maps of what it looks at in some.
     """
 
     datasets: tuple[Name, ...] = Field(min_length=1)
@@ -44,13 +45,14 @@ class Study(Section):
     attributes: tuple[str, ...] = Field(min_length=1)
     reference: Name
     variants: dict[Name, Variant] = Field(min_length=1)
+    products: tuple[Literal["embeddings", "maps"], ...] = ()
     seeds: tuple[NonNegativeInt, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _names_hang_together(self) -> Self:
         if self.reference not in self.variants:
             raise ValueError(f"reference {self.reference!r} is not among {list(self.variants)}")
-        for field in ("datasets", "labels", "attributes", "seeds"):
+        for field in ("datasets", "labels", "attributes", "products", "seeds"):
             values = getattr(self, field)
             if len(set(values)) < len(values):
                 raise ValueError(f"{field} holds an entry twice: {list(values)}")

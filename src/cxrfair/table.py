@@ -80,9 +80,13 @@ class Table:
         with whole(path) as part:
             parquet.write_table(table.replace_schema_metadata(None), part)
 
-    def read(self, path: Path) -> pd.DataFrame:
-        """Load a file written by `write`, and check it again."""
-        frame: pd.DataFrame = parquet.read_table(path).to_pandas()
+    def read(self, path: Path, only: tuple[str, str] | None = None) -> pd.DataFrame:
+        """Load a file written by `write`, and check it again.
+
+        `only` = (column, value) leaves other rows where they are, on disk.
+        """
+        filters = None if only is None else [(only[0], "==", only[1])]
+        frame: pd.DataFrame = parquet.read_table(path, filters=filters).to_pandas()
         self.check(frame)
         return frame
 

@@ -18,6 +18,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from threading import Event
 from typing import Any, Self
 
 from cxrfair.config import Section
@@ -33,6 +34,7 @@ for _name, _value in {
 }.items():
     os.environ.setdefault(_name, _value)
 
+HEAD_START_S = 20.0  # for a training to get to its first step before mlflow takes its turn
 SESSION = "CXRFAIR_TRACKING"  # environment variable: how jobs find the runs opened at the start
 _ROLE, _PLACE, _WORKPLACE, _TRAINING, _AUDITED = (
     f"cxrfair.{word}" for word in ("role", "place", "workplace", "training", "audited")
@@ -93,6 +95,7 @@ class Run:
         first = os.environ.get("RANK", "0") == "0"  # torchrun's, where several processes train
         self._session = os.environ.get(SESSION) if first else None
         self._writer = ThreadPoolExecutor(1, "tracking")
+        self._wanted = Event()
 
     def __enter__(self) -> Self:
         self._later("this training is not logged", self._open)
@@ -101,6 +104,7 @@ class Run:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         stopped = "FAILED" if kind is not None and issubclass(kind, Exception) else "KILLED"
         status = "FINISHED" if kind is None else stopped
+        self._wanted.set()
         self._later("a run stays open", self._close, status)
         self._writer.shutdown()
 
@@ -110,6 +114,7 @@ class Run:
 
     def log_epoch(self, epoch: int, numbers: Mapping[str, float]) -> None:
         """Log one epoch's numbers; undefined ones are left out."""
+        self._wanted.set()
         metrics = (dict(numbers), epoch, _now())
         self._later("numbers of this training are not logged", self._numbers, *metrics)
 
@@ -123,6 +128,8 @@ class Run:
             self._writer.submit(_quietly, consequence, call, *what)
 
     def _open(self) -> None:
+        """Go on with the run that this training had, or make one: seconds of Python."""
+        self._wanted.wait(HEAD_START_S)
         session = json.loads(self._session or "")
         client, experiment = _client(session["uri"]), session["experiment"]
         tags = _tags("training") | {_PLACE: str(self.place), _TRAINING: self.fingerprint}

@@ -10,7 +10,8 @@ from cxrfair.backbones import Card, build
 from cxrfair.embeddings import Embeddings
 from cxrfair.errors import CxrfairError
 from cxrfair.images.store import Store
-from cxrfair.inference import DrawConfig, InferenceError, predict
+from cxrfair.inference import InferenceError, predict
+from cxrfair.shown import DrawConfig, shown
 from cxrfair.training import scoring
 from cxrfair.training.scoring import WeightsError, restore
 
@@ -170,29 +171,6 @@ def test_features_are_the_same_bytes_however_the_splits_are_sorted(given, tmp_pa
     pd.testing.assert_frame_equal(one, two)
 
 
-def many(n):
-    fold = np.where(np.arange(n) % 2, "test", "train")
-    return pd.DataFrame({"image_id": [f"i{i:03d}" for i in range(n)], "fold": fold, "cell": "x"})
-
-
-def test_images_shown_are_of_the_test_fold_and_do_not_hang_on_order_or_on_the_others():
-    splits = many(400)
-    chosen = inference.shown(splits, DrawConfig(images=20))
-    assert len(set(chosen)) == 20
-    assert set(chosen) <= set(splits.loc[splits["fold"] == "test", "image_id"])
-    assert inference.shown(splits[::-1], DrawConfig(images=20)) == chosen
-    assert set(chosen) < set(inference.shown(splits, DrawConfig(images=30)))
-    fewer = splits[splits["image_id"] != chosen[3]]
-    assert len(set(inference.shown(fewer, DrawConfig(images=20))) & set(chosen)) == 19
-    assert chosen != sorted(splits.loc[splits["fold"] == "test", "image_id"])[:20]
-
-
-def test_all_test_images_are_shown_where_there_are_too_few():
-    assert inference.shown(many(6), DrawConfig(images=20)) == ["i001", "i003", "i005"]
-    with pytest.raises(ValueError, match="greater than or equal to 1"):
-        DrawConfig(images=0)
-
-
 @pytest.mark.parametrize(
     ("backbone", "name", "of", "shape"),
     [
@@ -202,7 +180,7 @@ def test_all_test_images_are_shown_where_there_are_too_few():
 )
 def test_two_kinds_of_network_draw_the_same_images(given, backbone, name, of, shape):
     net = build(backbone, "none", 2, 32)
-    images = inference.shown(given.splits, DrawConfig(images=5))
+    images = shown(given.splits, DrawConfig(images=5))
     drawn = inference.draw(net, CARD, images, given.store, CPU)
     tables.MAP_INDEX.check(drawn.index)
     assert (drawn.name, drawn.of, drawn.values.shape) == (name, of, shape)

@@ -1,6 +1,4 @@
-import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -26,27 +24,13 @@ if how == "second":
         time.sleep(60)
     sys.stderr.write("error: mine alone\\n")
     sys.exit(3)
-if how == "killed" and rank == "1":
-    os.kill(os.getpid(), signal.SIGKILL)
-if how == "left" and rank == "0":
-    sys.exit(70)
-if how == "left":
-    time.sleep(0.02)
-    sys.exit("error: the cause")
 def save(*_):
     time.sleep(0.5)
     Path(*folder, f"saved{rank}").touch()
-    sys.exit(9)
+    sys.exit(143)
 signal.signal(signal.SIGTERM, save)
 Path(*folder, f"up{rank}").touch()
 time.sleep(60)
-"""
-MEMBER = """
-import torch
-from cxrfair.distributed import gather, join
-torch.set_num_threads(1)
-with join(torch.device("cpu"), 2) as here:
-    print(here.rank, gather(torch.tensor([here.rank + 5])).tolist())
 """
 
 
@@ -144,16 +128,13 @@ def test_a_refusal_is_one_line(tmp_path):
     [
         ("alike", 1, "error: all the same\n"),
         ("second", 3, "error: mine alone\n"),
-        ("left", 1, "error: the cause\n"),
-        ("killed", 137, "error: train.processes: number 1 on this machine was ended by SIGKILL"),
     ],
 )
 def test_the_message_and_status_of_who_failed_come_back_once(tmp_path, how, status, said):
     process = launch(how, tmp_path)
     told = process.communicate(timeout=90)[1]
     assert process.returncode == status
-    assert told.startswith(said)
-    assert told.count("\n") == 1
+    assert told == said
 
 
 def test_a_signal_reaches_everyone_and_a_second_one_cuts_nothing_short(tmp_path):
@@ -165,16 +146,3 @@ def test_a_signal_reaches_everyone_and_a_second_one_cuts_nothing_short(tmp_path)
     assert process.communicate(timeout=60)[1] == ""
     assert process.returncode == 128 + signal.SIGTERM
     assert {f.name for f in tmp_path.glob("saved*")} == {"saved0", "saved1"}
-
-
-def test_two_agents_meet_as_two_nodes_would(tmp_path):
-    (tmp_path / "member.py").write_text(MEMBER)
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        meet = f"--meet=localhost:{free.getsockname()[1]}"
-    args = ["-m", "cxrfair.agent", "--processes=1", "--nodes=2", meet, "--name=7.0", "member"]
-    environ = os.environ | {"PYTHONUNBUFFERED": "1"}
-    agents = [start(*args, folder=tmp_path, stdout=subprocess.PIPE, env=environ) for _ in range(2)]
-    told = sorted(agent.communicate(timeout=90)[0] for agent in agents)
-    assert told == ["0 [5, 6]\n", "1 [5, 6]\n"]
-    assert [agent.returncode for agent in agents] == [0, 0]

@@ -175,6 +175,11 @@ def threads_of(wildcards):
     return train["threads"] * train["processes"]
 
 
+def inference_threads(wildcards):
+    """Cores of what needs one process, whatever the training had."""
+    return train_of(wildcards)["threads"]
+
+
 def measure_code(wildcards):
     """The metric that epochs are judged by; the loss is no metric."""
     measure = train_of(wildcards)["validation"]["measure"]
@@ -260,18 +265,22 @@ def report_facts():
             "resamples": settings["audit"]["resamples"],
             "confidence": settings["audit"]["confidence"],
             "min_group_size": settings["audit"]["min_group_size"],
-            **{key: settings["train"][key] for key in ("epochs", "batch_size", "learning_rate")},
+            **{key: settings["train"][key] for key in ("epochs", "batch_size", "optimiser")},
         },
         sort_keys=True,
     )
 
 
-def everything(pattern, only=None):
-    """All paths of a pattern over the studies' data sets, variants and seeds."""
+def everything(pattern, only=None, product=None):
+    """All paths of a pattern over the studies' data sets, variants and seeds.
+
+    `only` keeps some data sets, `product` the studies that ask for it.
+    """
     return sorted(
         {
             pattern.format(study=name, dataset=d, variant=v, seed=s, strategy=strategy_of(variant))
             for name, study in STUDIES.items()
+            if product is None or product in study.get("products", [])
             for d in study["datasets"]
             if only is None or d in only
             for v, variant in study["variants"].items()

@@ -54,17 +54,76 @@ rule predict:
         "logs/predict/{study}.{dataset}.{variant}.{seed}.log",
     conda:
         "../envs/cxrfair.yaml"
-    threads: settings["train"]["threads"]
+    threads: inference_threads
     resources:
         gpu=GPUS,
     params:
-        threads=settings["train"]["threads"],
+        threads=inference_threads,
     message:
         "{wildcards.study}: predict with {wildcards.variant} on {wildcards.dataset}, seed {wildcards.seed}"
     shell:
         "python -m cxrfair.stages.predict --weights {input.weights} --card {input.card}"
         " --targets {input.targets} --splits {input.splits} --pixels {input.pixels}"
         " --index {input.index} --threads {params.threads} --predictions {output.predictions} 2> {log}"
+
+
+rule embed:
+    input:
+        weights=rules.train.output.weights,
+        card=rules.train.output.card,
+        splits=rules.split.output.splits,
+        pixels=rules.images.output.pixels,
+        index=rules.images.output.index,
+        code=code("embed"),
+    output:
+        features="results/predictions/{study}/{dataset}/{variant}/seed-{seed}/embeddings.npy",
+        places="results/predictions/{study}/{dataset}/{variant}/seed-{seed}/embeddings.parquet",
+    log:
+        "logs/embed/{study}.{dataset}.{variant}.{seed}.log",
+    conda:
+        "../envs/cxrfair.yaml"
+    threads: inference_threads
+    resources:
+        gpu=GPUS,
+    params:
+        threads=inference_threads,
+    message:
+        "{wildcards.study}: features by {wildcards.variant} on {wildcards.dataset}, seed {wildcards.seed}"
+    shell:
+        "python -m cxrfair.stages.embed --weights {input.weights} --card {input.card}"
+        " --splits {input.splits} --pixels {input.pixels} --index {input.index}"
+        " --threads {params.threads} --features {output.features} --places {output.places} 2> {log}"
+
+
+rule draw:
+    input:
+        weights=rules.train.output.weights,
+        card=rules.train.output.card,
+        splits=rules.split.output.splits,
+        pixels=rules.images.output.pixels,
+        index=rules.images.output.index,
+        code=code("draw"),
+    output:
+        maps="results/predictions/{study}/{dataset}/{variant}/seed-{seed}/maps.npy",
+        places="results/predictions/{study}/{dataset}/{variant}/seed-{seed}/maps.parquet",
+        about="results/predictions/{study}/{dataset}/{variant}/seed-{seed}/maps.json",
+    log:
+        "logs/draw/{study}.{dataset}.{variant}.{seed}.log",
+    conda:
+        "../envs/cxrfair.yaml"
+    threads: inference_threads
+    resources:
+        gpu=GPUS,
+    params:
+        threads=inference_threads,
+        config=section("draw"),
+    message:
+        "{wildcards.study}: maps by {wildcards.variant} on {wildcards.dataset}, seed {wildcards.seed}"
+    shell:
+        "python -m cxrfair.stages.draw --weights {input.weights} --card {input.card}"
+        " --splits {input.splits} --pixels {input.pixels} --index {input.index}"
+        " --threads {params.threads} --config {params.config:q} --maps {output.maps}"
+        " --places {output.places} --about {output.about} 2> {log}"
 
 
 rule threshold:

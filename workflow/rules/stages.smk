@@ -4,6 +4,12 @@
 LINKED = {dataset for dataset in USED if linked_to(dataset)}
 
 
+PRODUCTS = [
+    *everything(rules.embed.output.features, product="embeddings"),
+    *everything(rules.draw.output.maps, product="maps"),
+]
+
+
 rule stage_phantom:
     input:
         expand(rules.phantom.output.tables, dataset=SIMULATED),
@@ -38,6 +44,7 @@ rule stage_train:
 rule stage_predict:
     input:
         everything(rules.threshold.output.thresholds),
+        PRODUCTS,
 
 
 rule stage_metrics:

@@ -83,7 +83,8 @@ class Method(nn.Module, Generic[C]):
 
     Several processes may each hold a part of every batch. Whatever a loss takes over images goes
     through `gather` first: every process then computes the loss of the whole batch, and the
-    engine averages the gradients, so that the result is that of one process.
+    engine averages the gradients, so that the result is that of one process. torch's random numbers
+    differ between processes: what is drawn for the whole batch needs a generator of its own.
     """
 
     source: ClassVar[str]

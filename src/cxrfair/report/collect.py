@@ -26,7 +26,7 @@ class Facts(Section):
     min_group_size: int
     epochs: int
     batch_size: int
-    learning_rate: float
+    optimiser: dict[str, str | float]
 
 
 class Files(Section):
@@ -144,21 +144,44 @@ def _words(study: Study, files: Files, facts: Facts) -> dict[str, str]:
     """Say how the study's models were made, from what lies beside their weights."""
     cards = [json.loads(path.read_text(encoding="utf-8")) for path in files.cards]
     made = [json.loads(path.read_text(encoding="utf-8")) for path in files.made_with]
-    epochs = sorted({int(card["selected_epoch"]) for card in cards})
     variants = [f"{name} ({v.method}, {v.rebalance})" for name, v in study.variants.items()]
-    rate = f"learning rate {facts.learning_rate:g}"
+    optimiser = f"{facts.optimiser['kind']}, learning rate {facts.optimiser['learning_rate']:g}"
+    resumed = sum(int(run["resumed"]) > 0 for run in made)
     return {
         "Scale": facts.scale,
         "Variants (method, rebalancing)": ", ".join(variants),
         "Seeds": ", ".join(map(str, study.seeds)),
+        "Variants' own settings": _own_settings(study),
         "Backbone": _all(cards, "backbone"),
-        "Pretrained weights": _all(cards, "pretrained"),
+        "Pretrained weights": _all(cards, "origin"),
+        "Channels": _all(cards, "channels"),
         "Image size": f"{_all(cards, 'size')} px",
-        "Training": f"{facts.epochs} epochs, batch {facts.batch_size}, {rate}",
-        "Weights kept from epoch": f"{epochs[0]} to {epochs[-1]}" if epochs[1:] else str(epochs[0]),
+        "Training": f"at most {facts.epochs} epochs, batch {facts.batch_size}, {optimiser}",
+        "Epochs trained": _range(cards, "epochs"),
+        "Weights kept from epoch": _range(cards, "selected_epoch"),
+        "Chosen by validation": _all(cards, "measure"),
+        "Stopped and resumed": f"{resumed} of {len(made)} trainings" if resumed else "none",
         "Processor": _all(made, "device"),
+        "Precision": _all(made, "precision"),
+        "Processes of a training": _all(made, "processes"),
         "Versions": ", ".join(f"{name} {_all(made, name)}" for name in VERSIONS),
     }
+
+
+def _own_settings(study: Study) -> str:
+    """List what variants set for themselves, as dotted names."""
+    told = []
+    for name, variant in study.variants.items():
+        own = {"settings": variant.settings, "train": variant.train}
+        for section, values in own.items():
+            told += [f"{name}: {section}.{key} {value}" for key, value in values.items()]
+    return ", ".join(told) or "none"
+
+
+def _range(cards: Sequence[Mapping[str, Any]], key: str) -> str:
+    """Say between which numbers a key lies over all models."""
+    found = sorted({int(card[key]) for card in cards})
+    return f"{found[0]} to {found[-1]}" if found[1:] else str(found[0])
 
 
 def _all(found: Sequence[Mapping[str, object]], key: str) -> str:

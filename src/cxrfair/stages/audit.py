@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from cxrfair import tables
-from cxrfair.audit import AuditConfig, Evidence, Model, headline, points
+from cxrfair.audit import FOLD, AuditConfig, Evidence, Model, headline, points
 from cxrfair.audit import audit as judge
 from cxrfair.files import whole, write_text
 from cxrfair.stages._cli import as_json, call
@@ -29,7 +29,9 @@ def audit(
 ) -> None:
     """Judge every model in every group; `models` names the files in the order they are given."""
     evidence = {
-        Model(*key): Evidence(tables.PREDICTIONS.read(scores), tables.THRESHOLDS.read(cuts))
+        Model(*key): Evidence(
+            tables.PREDICTIONS.read(scores, only=("fold", FOLD)), tables.THRESHOLDS.read(cuts)
+        )
         for key, scores, cuts in zip(models, predictions, thresholds, strict=True)
     }
     people: dict[str, pd.DataFrame] = {

@@ -9,7 +9,7 @@ from cxrfair import inference, tables
 from cxrfair.backbones import Card
 from cxrfair.files import whole, write_text
 from cxrfair.images.store import Store
-from cxrfair.inference import DrawConfig
+from cxrfair.shown import DrawConfig, shown
 from cxrfair.stages._cli import as_json, call
 from cxrfair.training import device
 from cxrfair.training.scoring import restore
@@ -35,7 +35,7 @@ def draw(
     described = Card.parse(card.read_text(encoding="utf-8"), str(card))
     store = Store(pixels, tables.STORE_INDEX.read(index))
     network = restore(described, load_file(weights))
-    images = inference.shown(tables.SPLITS.read(splits), config)
+    images = shown(tables.SPLITS.read(splits), config)
     drawn = inference.draw(network, described, images, store, device.choose(LOCKS))
     with whole(maps) as part, part.open("wb") as file:
         np.save(file, drawn.values)

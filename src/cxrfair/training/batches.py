@@ -114,18 +114,17 @@ def _ahead(
     read: Callable[[A], R], asked: Iterable[A], device: torch.device
 ) -> Generator[R, None, None]:
     """Yield `read` of each thing asked for, in order, while a thread reads the next ones."""
-    with _thread(device) as thread:
-        waiting: deque[Future[R]] = deque()
-        try:
-            for item in asked:
-                waiting.append(thread.submit(read, item))
-                if len(waiting) > DEPTH:
-                    yield waiting.popleft().result()
-            while waiting:
+    thread = _thread(device)
+    waiting: deque[Future[R]] = deque()
+    try:
+        for item in asked:
+            waiting.append(thread.submit(read, item))
+            if len(waiting) > DEPTH:
                 yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        thread.shutdown(cancel_futures=True)
 
 
 def _thread(device: torch.device) -> ThreadPoolExecutor:

@@ -1,11 +1,13 @@
 """Signals that ask a training to stop: it finishes its step, saves and goes."""
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from cxrfair.distributed import AGENT
 from cxrfair.errors import CxrfairError
 
 STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)  # SIGUSR1: what Slurm can send early
@@ -21,10 +23,13 @@ class Asked:
     name: str = ""
 
     def note(self, number: int, frame: FrameType | None) -> None:
-        """Remember a signal; the same one a second time does what it always does."""
+        """Remember a signal; the same one a second time does what it always does.
+
+        Not so in one of several processes: there it comes from the scheduler and from the launcher.
+        """
         del frame
         self.name = signal.Signals(number).name
-        signal.signal(number, signal.SIG_DFL)
+        signal.signal(number, signal.SIG_IGN if AGENT in os.environ else signal.SIG_DFL)
 
 
 @contextmanager

@@ -130,7 +130,7 @@ class Training:
                     told = self.stepper.step(parts, sampling.shares(len(cut[step - 1]), self.share))
                 book.waiting.append(Report(step, cut[step - 1], *told))
                 self.progress.step = step
-                self._between(len(cut[step - 1]), book, asked, shown)
+                self._between(cut, book, asked, shown)
         self._look(book)
         speed = sum(map(len, cut[first:])) / (time.monotonic() - begun)
         self._close(len(order), {"images_per_second": speed})
@@ -158,15 +158,17 @@ class Training:
         for optimiser in self.optimisers.values():
             optimisers.set_rate(optimiser, factor)
 
-    def _between(self, images: int, book: Ledger, asked: Asked, shown: Meter) -> None:
+    def _between(self, cut: list[Order], book: Ledger, asked: Asked, shown: Meter) -> None:
         """After a step: look at what it told, save where it is time, stop where asked to."""
-        due = self.progress.step % self.run.config.checkpoint_steps == 0
-        alone = self.share.world == 1
-        # Processes agree now and then only: to ask the others takes time.
-        stop = asked.name != "" if alone else (book.full or due) and _anyone(asked)
+        step = self.progress.step
+        due = step % self.run.config.checkpoint_steps == 0
+        if self.share.world == 1:
+            stop = asked.name != ""
+        else:  # processes agree, but only now and then: to ask the others takes time
+            stop = (book.full or due or step == len(cut)) and _anyone(asked)
         if book.full or due or stop:
             self._look(book)
-        shown.advance(images, book.latest | self._memory())
+        shown.advance(len(cut[step - 1]), book.latest | self._memory())
         if due or stop:
             self._save()
         if stop:

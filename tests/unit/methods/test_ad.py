@@ -58,9 +58,10 @@ def flat(net):
     return np.append(array(net.head.weight)[0], array(net.head.bias))
 
 
-@pytest.mark.parametrize("odds", [True, False])
-def test_one_step_of_both_players_by_hand(line, batch, step, odds):
+@pytest.mark.parametrize(("odds", "slope"), [(True, 1.0), (True, -0.4), (False, 1.0)])
+def test_one_step_of_both_players_by_hand(line, batch, step, odds, slope):
     method = made(line(), odds=odds)
+    torch.nn.init.constant_(method.adversary.slope, slope)
     loss, doubt, ahead, along, (du, de, dc) = by_hand(method, odds)
     projected = (ahead @ along) / (along @ along) * along
     expected = flat(method.net) - (ahead - projected - 0.7 * along)

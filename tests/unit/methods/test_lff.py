@@ -99,6 +99,8 @@ def test_labels_are_apart_and_missing_ones_leave_no_trace(line):
     # Its first loss is taken whole, though the image's other label was seen before.
     remembered(method, [[[3.0, 5.0]], [[1.0, 6.0]]], [[1.0, 0.0]], [1])
     assert method.average[:, 1, 1].tolist() == [5.0, 6.0]
+    remembered(method, [[[3.0, 7.0]], [[1.0, 7.0]]], [[1.0, NAN]], [1])
+    assert method.average[:, 1, 1].tolist() == [5.0, 6.0]
 
 
 def test_doubt_is_a_class_of_its_own(line):
@@ -119,10 +121,11 @@ def test_what_only_the_biased_network_gets_wrong_weighs_most(line):
     assert hard == pytest.approx(30 / 31)
 
 
-def test_a_hopeless_score_keeps_a_finite_gradient(line, batch):
+@pytest.mark.parametrize("score", [-200, 200])
+def test_a_hopeless_score_keeps_a_finite_gradient(line, batch, score):
     method = made(line(2))
     with torch.no_grad():
-        method.biased.head.bias.fill_(-200)
+        method.biased.head.bias.fill_(score)
     turn = next(iter(method.turns(batch(PIXELS, TARGET))))
     turn.loss.backward()
     assert all(torch.isfinite(p.grad).all() for p in method.biased.parameters())

@@ -478,3 +478,33 @@ def test_names_in_the_file_can_be_read_by_people(tmp_path):
         "early/b",
     } <= keys
     assert meta["progress"]["step"] == 17
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("config", [ADAM, ADAMW, SGD], ids=lambda c: c.kind)
+def test_a_run_on_a_gpu_goes_on_to_the_same_bits(tmp_path, config):
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+
+    def placed(seed):
+        torch.manual_seed(seed)
+        method = Duel().to("cuda", memory_format=torch.channels_last)
+        return method, build(method, config)
+
+    def move(optimisers):
+        for optimiser in optimisers.values():
+            for group in optimiser.param_groups:
+                for parameter in group["params"]:
+                    parameter.grad = parameter.detach().cos()
+            optimiser.step()
+
+    method, optimisers = placed(0)
+    move(optimisers)
+    save(tmp_path / "s", method, optimisers, Progress())
+    other, fresh = placed(1)
+    load(tmp_path / "s", other, fresh)
+    for _ in range(2):
+        move(optimisers)
+        move(fresh)
+    same(method.state_dict(), other.state_dict())
+    same(moments(optimisers), moments(fresh))

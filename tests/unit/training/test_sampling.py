@@ -130,6 +130,7 @@ def test_processes_and_pieces_see_what_one_alone_would(n, world, count, repeated
         together = [pick for steps in shares for pick in steps[step]]
         entries = [pair for pick in together for pair in zip(*pick, strict=True)]
         assert sorted(entries) == sorted(zip(*alone, strict=True))
+    np.testing.assert_array_equal(np.concatenate([pick.example for (pick,) in whole]), order)
     earlier = np.concatenate([pick.occurrence for (pick,) in whole])
     np.testing.assert_array_equal(earlier, occurrence(order))
 

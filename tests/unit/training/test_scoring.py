@@ -128,7 +128,7 @@ def test_a_lower_precision_of_the_caller_is_used_and_numbers_come_out_single(net
     single = scoring.score(net, store, ROWS, CPU)
     with torch.autocast("cpu", torch.bfloat16):
         half = scoring.score(net, store, ROWS, CPU)
-        pooled = scoring.features(net, store, ROWS, CPU)
+        pooled = next(scoring.blocks(scoring.pooled_by(net), store, ROWS, CPU))
     assert half.dtype == pooled.dtype == torch.float32
     assert not torch.equal(half, single)
     torch.testing.assert_close(half, single, atol=0.05, rtol=0.05)
