@@ -1,4 +1,4 @@
-"""A small made-up study: predictions, cohorts and results for tests of audit and report."""
+"""A small made-up study: tables that a training reads; predictions, cohorts and results."""
 
 import numpy as np
 import pandas as pd
@@ -116,3 +116,36 @@ def flow(n):
             "why": ["lateral", "no date", "attribute unknown", None],
         }
     )
+
+
+FOLDS = ("train", "train", "validation", "train")
+
+
+def training(n=48, size=32):
+    """Return the tables a training reads, by name, and pixels: bright images are positive."""
+    images = pd.Series([f"i{number:02d}" for number in range(n)], dtype="str")
+    number = np.arange(n)
+    fold = np.array(FOLDS)[number % 8 // 2]
+    sex = np.where(number % 3, "female", "male")
+    place = {"patient_id": images, "study_id": images, "view": "PA", "official_fold": None}
+    person = {"age_years": np.float32(50), "sex": sex, "age": "40-60", "race": "white"}
+    cohort = pd.DataFrame({"image_id": images, **place, **person, "insurance": "unknown"})
+    bright, late = number % 2, (number // 2) % 2
+    labels = {"edema": bright, "nodule": late}
+    targets = [pd.DataFrame({"image_id": images, "label": k, "target": v}) for k, v in labels.items()]
+    listed = images[fold == "train"]
+    order = np.arange(len(listed))
+    whole = pd.array(np.full(n, size), "Int32")
+    shade = np.random.default_rng(0).integers(-40, 40, (n, size, size))
+    return {
+        "pixels": (shade + np.where(bright, 160, 90)[:, None, None]).astype(np.uint8),
+        "cohort": cohort.assign(link_rung=None),
+        "targets": pd.concat(targets, ignore_index=True).astype({"target": "Int8"}),
+        "splits": pd.DataFrame({"image_id": images, "fold": fold, "cell": "all"}),
+        "listed": pd.DataFrame(
+            {"position": order, "image_id": listed, "weight": 1.0, "augmentation_seed": order}
+        ),
+        "index": pd.DataFrame(
+            {"image_id": images, "row": number, "checksum": "x", "quarantine": None}
+        ).assign(width=whole, height=whole, decode_error=np.float32(np.nan)),
+    }

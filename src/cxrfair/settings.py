@@ -16,6 +16,7 @@ from cxrfair.config import ConfigError, Section, explain
 from cxrfair.images.store import ImageConfig
 from cxrfair.labels import LabelConfig
 from cxrfair.phantom import PhantomConfig
+from cxrfair.pretrained import BackboneError, origin
 from cxrfair.report import ReportConfig
 from cxrfair.scales import overridden, resolve
 from cxrfair.shown import DrawConfig
@@ -185,7 +186,17 @@ def _override_faults(where: str, variant: Variant, params: Any) -> list[str]:
             faults.append(str(error))
             continue
         if key == "train":
-            faults += validation.faults(parsed.validation.measure)
+            faults += _train_faults(parsed)
+    return faults
+
+
+def _train_faults(train: TrainConfig) -> list[str]:
+    """List what section `train` names and nobody has: a measure, a network, its weights."""
+    faults = validation.faults(train.validation.measure)
+    try:
+        origin(train.backbone, train.pretrained)
+    except BackboneError as error:
+        faults.append(f"params.yaml {error}")
     return faults
 
 

@@ -12,6 +12,15 @@ from cxrfair.torchvision_ops import declare_if_missing
 logging.getLogger("timm").setLevel(logging.ERROR)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Networks this small only wait for one another's threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def as_on_the_hub(name, **settings):
     """Make weights in the form timm publishes them: three colours, 1,000 classes, 160 px."""
     torch.manual_seed(1)

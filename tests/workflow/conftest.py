@@ -15,7 +15,7 @@ import yaml
 TINY = {
     "phantom": {"patients": 60, "image_size": 64},
     "images": {"size": 32},
-    "train": {"epochs": 2, "threads": 1, "backbone": "test_resnet"},
+    "train": {"epochs": 2, "early_epochs": 1, "threads": 1, "backbone": "test_resnet"},
     "audit": {"resamples": 40},
 }
 VARIANTS = ("erm", "group_dro")
