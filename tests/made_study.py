@@ -132,7 +132,9 @@ def training(n=48, size=32):
     cohort = pd.DataFrame({"image_id": images, **place, **person, "insurance": "unknown"})
     bright, late = number % 2, (number // 2) % 2
     labels = {"edema": bright, "nodule": late}
-    targets = [pd.DataFrame({"image_id": images, "label": k, "target": v}) for k, v in labels.items()]
+    targets = [
+        pd.DataFrame({"image_id": images, "label": k, "target": v}) for k, v in labels.items()
+    ]
     listed = images[fold == "train"]
     order = np.arange(len(listed))
     whole = pd.array(np.full(n, size), "Int32")

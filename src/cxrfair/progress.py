@@ -71,9 +71,9 @@ class Meter:
         """End the display."""
 
     def advance(self, count: int, numbers: Mapping[str, float | str] | None = None) -> None:
-        """Note that `count` more are done; `numbers`, where given, are shown by name from now."""
+        """Note that `count` more are done; each of `numbers` is shown until it comes again."""
         self._done += count
-        self._numbers = self._numbers if numbers is None else numbers
+        self._numbers = {**self._numbers, **(numbers or {})}
         self._now = time.monotonic()
 
     @property

@@ -114,6 +114,14 @@ def test_no_line_of_a_bar_is_wrapped(terminal, width):
 
 
 @pytest.mark.usefixtures("ticking")
+def test_a_number_stays_until_it_comes_again(terminal):
+    meter = progress.meter("train", "images", total=100, epochs=2)
+    for numbers in ({"loss": 0.5, "memory": "1 GB"}, {"memory": "2 GB"}, {}, None):
+        meter.advance(1, numbers)
+    assert terminal(meter, 80)[2].strip().endswith("loss 0.5  memory 2 GB")
+
+
+@pytest.mark.usefixtures("ticking")
 def test_a_bar_at_its_end_says_how_long_it_took(terminal):
     meter = progress.meter("train", "images", total=100, epochs=2)
     meter.advance(100)

@@ -45,17 +45,19 @@ def train(
         Store(pixels, tables.STORE_INDEX.read(index)),
         _upstream(upstream),
     )
-    read = (listed, cohort, targets, splits, pixels, index)
-    inputs = {path.stem: environment.md5(path) for path in read} | _models(upstream, spec)
-    name = _name(spec, inputs)
+    # Not the pixels, which take long: the index holds each image's checksum.
+    read = {"listed": listed, "cohort": cohort, "targets": targets, "splits": splits}
+    read |= {"index": index} | _models(upstream, spec)
+    inputs = {what: environment.md5(path) for what, path in read.items()}
+    place = Place(study, dataset, variant, spec.seed)
+    name = _name(place, spec, inputs)
     saved = STATE / "checkpoints" / f"{name}.safetensors"
     device.make_deterministic(spec.train.threads)
     processor = device.choose(STATE / "locks")
-    place = Place(study, dataset, variant, spec.seed)
     with distributed.join(processor, spec.train.processes), Run(place, name) as log:
         origin = environment.origin(inputs)
         log.log_params(spec.model_dump(), origin)
-        trained = run_training(spec, data, saved, processor, log.log_epoch)
+        trained = run_training(spec, data, saved, processor, log)
         if not distributed.is_first():
             return
         for path, tensors in ((weights, trained.weights), (early, trained.early)):
@@ -76,19 +78,19 @@ def _upstream(files: tuple[Path, ...]) -> Upstream | None:
     return Upstream(Card.parse(card.read_text(encoding="utf-8"), str(card)), load_file(weights))
 
 
-def _models(upstream: tuple[Path, ...], spec: TrainSpec) -> dict[str, str]:
-    """Hash what a training starts from: another model, a file of weights."""
+def _models(upstream: tuple[Path, ...], spec: TrainSpec) -> dict[str, Path]:
+    """Name what a training starts from: another model, a file of weights."""
     found = dict(zip(("upstream_card", "upstream"), upstream, strict=False))
     if spec.train.pretrained not in {"none", "hub"}:
         found["pretrained"] = Path(spec.train.pretrained)
-    return {name: environment.md5(path) for name, path in found.items()}
+    return found
 
 
-def _name(spec: TrainSpec, inputs: dict[str, str]) -> str:
-    """Name a training by its settings, data and code, so that no other resumes from its state."""
+def _name(place: Place, spec: TrainSpec, inputs: dict[str, str]) -> str:
+    """Name a training by its place, settings, data and code: no other resumes from its state."""
     modules = ("cxrfair.stages.train", f"cxrfair.methods.{spec.method}")
     code = sorted({path for module in modules for path in provenance.closure(module)})
-    parts = [spec.model_dump_json(), *inputs.values(), *map(environment.md5, code)]
+    parts = [str(place), spec.model_dump_json(), *inputs.values(), *map(environment.md5, code)]
     return environment.fingerprint(parts)
 
 

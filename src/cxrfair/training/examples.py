@@ -1,6 +1,7 @@
 """Tables to arrays: what is trained on, and what is validated on."""
 
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 import pandas as pd
@@ -55,7 +56,7 @@ def group_index(
     columns = cohort.drop(columns="image_id").assign(**words)
     if unknown := [name for name in by if name not in columns]:
         raise CxrfairError(f"groups: no {unknown}; allowed: {', '.join(map(str, columns.columns))}")
-    cells = columns[list(by)].astype(str).agg(SEPARATOR.join, axis=1)
+    cells = reduce(_crossed, (columns[name].astype(str) for name in by))
     codes, found = pd.factorize(cells, sort=True)
     counts = np.bincount(codes, minlength=len(found))
     return codes.astype(np.int64), Groups(tuple(map(str, found)), tuple(map(int, counts)))
@@ -107,6 +108,10 @@ def held_out_examples(
     nothing = np.zeros(len(ids), np.int64)
     even = np.ones(len(ids), np.float64)
     return Examples(store.rows(ids.tolist()), matrix, nothing, even, nothing)
+
+
+def _crossed(one: pd.Series, other: pd.Series) -> pd.Series:
+    return one + SEPARATOR + other
 
 
 def _word(value: float) -> str:

@@ -20,11 +20,11 @@ from cxrfair.errors import CxrfairError
 from cxrfair.images.store import Store
 from cxrfair.methods import Groups, Method
 from cxrfair.pretrained import origin
+from cxrfair.tracking import Run as Log
 from cxrfair.training import device, examples, loop, scoring, validation
 from cxrfair.training.checkpoint import Progress
 from cxrfair.training.config import TrainConfig
 from cxrfair.training.examples import Examples
-from cxrfair.training.loop import Watch
 
 
 class TrainSpec(Section):
@@ -69,9 +69,7 @@ class Trained:
     conditions: Conditions
 
 
-def train(
-    spec: TrainSpec, data: Data, saved: Path, processor: torch.device, watch: Watch
-) -> Trained:
+def train(spec: TrainSpec, data: Data, saved: Path, processor: torch.device, log: Log) -> Trained:
     """Train one network; go on from `saved` where an interrupted run of the same left it.
 
     Random numbers, threads and processors are expected as `cxrfair.training.device` sets them.
@@ -95,9 +93,10 @@ def train(
         seed=spec.seed,
         device=processor,
         images=data.listed["image_id"].to_numpy(object),
+        title=f"train {log.place}",
         repeats=_repeats(method, seen, data, processor),
     )
-    progress = loop.fit(method, run, saved, watch)
+    progress = loop.fit(method, run, saved, log.log_epoch)
     return Trained(
         weights=_contiguous(progress.best),
         early=_contiguous(progress.early),

@@ -43,7 +43,7 @@ class Run:
     """One training: its data, settings, seed and processor.
 
     `images` are the ids of the training examples (n,), `repeats` (n,) how often an epoch takes
-    each; None for once.
+    each, None for once; `title` is what its progress is shown under.
     """
 
     train: Examples
@@ -54,6 +54,7 @@ class Run:
     device: torch.device
     images: NDArray[np.object_]
     repeats: NDArray[np.int64] | None = None
+    title: str = "train"
 
 
 def fit(method: Method[Any], run: Run, saved: Path, watch: Watch) -> checkpoint.Progress:
@@ -107,12 +108,11 @@ class Training:
         return done or self.judge.tired(self.progress.history)
 
     def display(self) -> Meter:
-        """Show in the first process how far all epochs are; the others show nothing."""
+        """Show how far all epochs are."""
         order, cut = self._plan(1)
         done = self.progress.epoch * len(order) + sum(map(len, cut[: self.progress.step]))
-        show = meter if distributed.is_first() else Meter
         epochs = self.run.config.epochs
-        return show("train", "images", len(order) * epochs, done, epochs)
+        return meter(self.run.title, "images", len(order) * epochs, done, epochs)
 
     def epoch(self, asked: Asked, shown: Meter) -> None:
         """Take one pass over the training list, or what is left of it, and judge the network."""

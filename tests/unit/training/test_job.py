@@ -97,7 +97,7 @@ def test_the_card_states_how_the_network_was_made(spec, train):
     assert card.model_dump() == {
         "backbone": "test_resnet",
         "pretrained": "none",
-        "origin": "random",
+        "origin": "none (random)",
         "channels": 3,
         "labels": LABELS,
         "size": 32,
@@ -238,8 +238,8 @@ def test_a_setting_that_no_method_reads_is_refused(spec, train):
         train(spec(hyper={"upweight": 2}))
 
 
-def test_a_size_that_is_no_multiple_of_a_method_s_part_is_allowed(spec, train):
-    """Batches and parts are of near-equal sizes: 36 examples in batches of at most 7, in 3 parts."""
-    made = train(spec("group_dro", groups=("sex",), hyper={"step_size": 0.1}, batch_size=7,
-                      accumulate=3))  # fmt: skip
+def test_batches_and_parts_that_do_not_divide_evenly_are_fine(spec, train):
+    """36 examples in batches of at most 7, each in 3 parts."""
+    uneven = {"batch_size": 7, "accumulate": 3}
+    made = train(spec("group_dro", groups=("sex",), hyper={"step_size": 0.1}, **uneven))
     assert np.isfinite(made.history["value"]).all()

@@ -1,0 +1,239 @@
+"""The train stage as users run it: a command that may be stopped at any moment and run again."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from cxrfair import tables
+
+TABLES = {
+    "listed": tables.TRAINING_LIST,
+    "cohort": tables.COHORT,
+    "targets": tables.TARGETS,
+    "splits": tables.SPLITS,
+    "index": tables.STORE_INDEX,
+}
+MADE = ("model.safetensors", "early.safetensors", "model.json", "history.parquet")
+SPEC = {
+    "method": "group_dro",
+    "hyper": {"step_size": 0.1},
+    "groups": ["sex"],
+    "labels": ["edema", "nodule"],
+    "seed": 0,
+    "train": {
+        "backbone": "test_resnet",
+        "pretrained": "none",
+        "channels": 1,
+        "epochs": 8,
+        "batch_size": 6,
+        "accumulate": 1,
+        "processes": 1,
+        "precision": "auto",
+        "compile": False,
+        "optimiser": {"kind": "adamw", "learning_rate": 1e-3, "weight_decay": 1e-4},
+        "schedule": {"kind": "cosine", "warmup_epochs": 0.0},
+        "clip_norm": None,
+        "validation": {"measure": "auroc", "images": 100, "patience_epochs": None},
+        "select": "last",
+        "early_epochs": 1,
+        "checkpoint_steps": 1,
+        "threads": 1,
+        "augment": {
+            "flip": 0.5, "rotation_degrees": 5.0, "shift": 0.05, "intensity": 0.1, "crop": 0.1
+        },
+    },
+}  # fmt: skip
+ERM = {"method": "erm", "hyper": {}, "groups": []}
+TWO = {"processes": 2}
+
+
+class Training:
+    """A folder in which one training runs, as often as it takes."""
+
+    def __init__(self, folder, inputs, train=None, upstream=(), **changes):
+        folder.mkdir()
+        self.folder = folder
+        self.spec = SPEC | changes | {"train": SPEC["train"] | (train or {})}
+        made = ("weights", *MADE[:1]), ("early", MADE[1]), ("card", MADE[2]), ("history", MADE[3])
+        flags = {name: str(inputs / f"{name}.parquet") for name in TABLES}
+        flags |= {"pixels": str(inputs / "pixels.npy"), "spec": json.dumps(self.spec)}
+        flags |= {"study": "s", "dataset": "d", "variant": "v", **dict(made)}
+        flags["made-with"] = "environment.json"
+        words = [word for name, value in flags.items() for word in (f"--{name}", value)]
+        self.words = [*words, "--upstream", *map(str, upstream)]
+
+    def start(self, cores=None):
+        processes = str(self.spec["train"]["processes"])
+        launched = [sys.executable, "-m", "cxrfair.launch", "--processes", processes]
+        process = subprocess.Popen(
+            [*launched, "cxrfair.stages.train", *self.words],
+            cwd=self.folder,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        if cores:
+            os.sched_setaffinity(process.pid, cores)
+        return process
+
+    def finish(self, cores=None):
+        process = self.start(cores)
+        said = process.communicate(timeout=120)[1]
+        assert process.returncode == 0, said
+        return said
+
+    def stop(self, number, times):
+        """Send a signal once the checkpoint has been written so often; return what was said."""
+        process = self.start()
+        seen, until = set(), time.monotonic() + 100
+        while len(seen) < times:
+            assert process.poll() is None, f"it ended before {times}: {process.stderr.read()}"
+            assert time.monotonic() < until, f"{len(seen)} checkpoints"
+            seen |= {path.stat().st_mtime_ns for path in self.saved() if path.exists()}
+            time.sleep(0.001)
+        process.send_signal(number)
+        said = process.communicate(timeout=100)[1]
+        assert process.returncode not in {0, None}
+        assert self.saved()
+        assert not (self.folder / MADE[0]).exists()
+        return process.returncode, said
+
+    def saved(self):
+        return list((self.folder / ".cxrfair" / "checkpoints").glob("*.safetensors"))
+
+    def bytes(self):
+        return {name: (self.folder / name).read_bytes() for name in MADE}
+
+    def resumed(self):
+        return json.loads((self.folder / "environment.json").read_text())["resumed"]
+
+    def curve(self, name):
+        rows = tables.HISTORY.read(self.folder / "history.parquet")
+        return rows[rows["name"] == name].sort_values("epoch")["value"].to_numpy()
+
+
+@pytest.fixture(scope="module")
+def inputs(made, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("inputs")
+    frames = made.training()
+    np.save(folder / "pixels.npy", frames.pop("pixels"))
+    for name, frame in frames.items():
+        TABLES[name].write(frame, folder / f"{name}.parquet")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(inputs, tmp_path_factory):
+    whole = Training(tmp_path_factory.mktemp("whole") / "run", inputs)
+    whole.said = whole.finish()
+    return whole
+
+
+def test_it_leaves_what_it_promises_and_no_checkpoint(uninterrupted):
+    assert {path.name for path in uninterrupted.folder.iterdir()} == {
+        *MADE, "environment.json", ".cxrfair"
+    }  # fmt: skip
+    assert uninterrupted.saved() == []
+    assert uninterrupted.resumed() == "0"
+    made_with = json.loads((uninterrupted.folder / "environment.json").read_text())
+    assert made_with.items() >= {"threads": "1", "processes": "1", "seed": "0"}.items()
+    assert {f"dvc.md5.{name}" for name in (*TABLES, "pixels")} <= set(made_with)
+    assert "epoch 8 of 8" in uninterrupted.said
+
+
+def test_killed_at_a_random_moment_and_run_again_it_makes_the_same_bytes(
+    uninterrupted, inputs, tmp_path
+):
+    again = Training(tmp_path / "run", inputs)
+    moment = random.SystemRandom().randint(1, 20)
+    status, _ = again.stop(signal.SIGKILL, moment)
+    assert status == -signal.SIGKILL
+    said = again.finish()
+    assert "a stopped run goes on after epoch" in said
+    assert again.bytes() == uninterrupted.bytes(), f"killed after {moment} checkpoints"
+    assert again.resumed() == "1"
+    assert again.saved() == []
+
+
+def test_asked_to_stop_it_says_where_and_goes_on_to_the_same_bytes(uninterrupted, inputs, tmp_path):
+    again = Training(tmp_path / "run", inputs)
+    status, said = again.stop(signal.SIGTERM, 5)
+    assert status == 1
+    message = said.splitlines()[-1]
+    assert message.startswith("error: train: stopped by SIGTERM after epoch ")
+    assert message.endswith("; the same command goes on from there")
+    again.finish()
+    assert again.bytes() == uninterrupted.bytes()
+    assert again.resumed() == "1"
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores cannot be taken away here")
+def test_the_same_bytes_on_one_core(uninterrupted, inputs, tmp_path):
+    again = Training(tmp_path / "run", inputs)
+    again.finish(cores={min(os.sched_getaffinity(0))})
+    assert again.bytes() == uninterrupted.bytes()
+
+
+def test_a_run_of_other_settings_does_not_resume_from_it(inputs, tmp_path):
+    first = Training(tmp_path / "run", inputs, train={"epochs": 40})
+    first.stop(signal.SIGKILL, 2)
+    (stale,) = first.saved()
+    other = Training(tmp_path / "other", inputs, train={"epochs": 1})
+    (tmp_path / "run" / ".cxrfair").rename(tmp_path / "other" / ".cxrfair")
+    other.finish()
+    assert other.resumed() == "0"
+    assert [path.name for path in other.saved()] == [stale.name]
+
+
+def close(some, others):
+    for name in ("train_loss", "validation_loss", "validation_auroc"):
+        np.testing.assert_allclose(some.curve(name), others.curve(name), rtol=2e-3, err_msg=name)
+
+
+@pytest.mark.parametrize("changes", [ERM, {}], ids=["erm", "group_dro"])
+def test_two_processes_make_what_one_makes(inputs, tmp_path, changes):
+    short = {"epochs": 2}
+    one = Training(tmp_path / "one", inputs, train=short, **changes)
+    two = Training(tmp_path / "two", inputs, train=short | TWO, **changes)
+    one.finish()
+    two.finish()
+    close(one, two)
+    made_with = json.loads((two.folder / "environment.json").read_text())
+    assert made_with["processes"] == "2"
+
+
+def test_two_processes_asked_to_stop_save_and_go_on_to_the_same_bytes(inputs, tmp_path):
+    whole = Training(tmp_path / "whole", inputs, train=TWO)
+    again = Training(tmp_path / "again", inputs, train=TWO)
+    whole.finish()
+    status, said = again.stop(signal.SIGTERM, 4)
+    assert status == 128 + signal.SIGTERM
+    assert said.count("stopped by SIGTERM after epoch") == 1
+    again.finish()
+    assert again.bytes() == whole.bytes()
+    assert again.resumed() == "1"
+
+
+def test_a_method_starts_from_the_files_of_another(uninterrupted, inputs, tmp_path):
+    card, early = (uninterrupted.folder / name for name in ("model.json", "early.safetensors"))
+    jtt = {"method": "jtt", "hyper": {"upweight": 2}, "groups": []}
+    made = Training(tmp_path / "run", inputs, {"epochs": 1}, (card, early), **jtt)
+    made.finish()
+    words = json.loads((made.folder / "environment.json").read_text())
+    assert {"dvc.md5.upstream", "dvc.md5.upstream_card"} <= set(words)
+    assert json.loads((made.folder / "model.json").read_text())["method"] == "jtt"
+
+
+def test_a_mistake_is_one_line_and_leaves_nothing(inputs, tmp_path):
+    wrong = Training(tmp_path / "run", inputs, hyper={"step_size": 0.1, "stepsize": 0.2})
+    process = wrong.start()
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 1
+    assert said == "error: params.yaml methods.group_dro.stepsize: no such setting\n"
+    assert not any((wrong.folder / name).exists() for name in MADE)
