@@ -142,7 +142,7 @@ def training(n=48, size=32):
     return {
         "pixels": (shade + np.where(bright, 160, 90)[:, None, None]).astype(np.uint8),
         "cohort": cohort.assign(link_rung=None),
-        "targets": pd.concat(targets, ignore_index=True).astype({"target": "Int8"}),
+        "targets": targets.astype({"target": "Int8"}),
         "splits": pd.DataFrame({"image_id": images, "fold": fold, "cell": "all"}),
         "listed": pd.DataFrame(
             {"position": order, "image_id": listed, "weight": 1.0, "augmentation_seed": order}

@@ -1,7 +1,10 @@
 import subprocess
 import sys
 
-from cxrfair.provenance import PACKAGE, closure
+import pytest
+
+from cxrfair import methods
+from cxrfair.provenance import PACKAGE, closure, declared
 
 
 def names(module):
@@ -33,3 +36,34 @@ def test_nothing_that_python_loads_is_left_out():
 
 def test_other_packages_are_no_part_of_it():
     assert closure("pandas") == []
+
+
+@pytest.mark.parametrize("name", methods.names())
+def test_what_a_method_needs_is_read_from_its_source(name):
+    assert declared(f"cxrfair.methods.{name}", "needs") == methods.get(name).needs
+
+
+@pytest.mark.parametrize("name", methods.names())
+def test_what_a_method_needs_is_a_method_at_a_moment_and_in_no_circle(name):
+    passed = []
+    while needs := methods.get(name).needs:
+        passed.append(name)
+        name, moment = needs.split("@")
+        assert name in methods.names()
+        assert moment in {"early", "selected"}
+        assert name not in passed, f"{' > '.join(passed)} > {name}"
+
+
+def test_only_a_class_declares(tmp_path, monkeypatch):
+    monkeypatch.setattr("cxrfair.provenance.PACKAGE", tmp_path / "cxrfair")
+    monkeypatch.setattr("cxrfair.provenance._file", lambda _: tmp_path / "some.py")
+    source = tmp_path / "some.py"
+    source.write_text('needs = "outside"\n\n\nclass One:\n    other = 1\n')
+    assert declared("cxrfair.some", "needs") == ""
+    source.write_text('class One:\n    other = 1\n    needs = "erm@early"\n')
+    assert declared("cxrfair.some", "needs") == "erm@early"
+
+
+def test_a_module_that_is_not_there_declares_nothing():
+    assert declared("cxrfair.methods.nobody", "needs") == ""
+    assert declared("pandas", "needs") == ""

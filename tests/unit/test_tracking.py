@@ -52,12 +52,12 @@ def test_a_training_is_logged_below_its_study(workplace, tmp_path):
         run.log_params({"train": {"epochs": 3}}, {"git.commit": "abc"})
         run.log_epoch(1, {"train_loss": 0.5, "validation_auroc": float("nan")})
         run.log_files([tmp_path / "model.json"])
-    log_results({PLACE: {"test.auroc.edema": 0.8}})
+    log_results({PLACE: {"test/auroc.edema": 0.8}})
     found = runs(session)
     logged = found[NAME]
     assert logged.info.status == found["quickstart"].info.status == "FINISHED"
     assert logged.data.params == {"train.epochs": "3"}
-    assert logged.data.metrics == {"train_loss": 0.5, "test.auroc.edema": 0.8}
+    assert logged.data.metrics == {"train_loss": 0.5, "test/auroc.edema": 0.8}
     assert logged.data.tags["mlflow.parentRunId"] == session["parents"]["quickstart"]
     assert logged.data.tags["git.commit"] == "abc"
     artifacts = tracking._client(session["uri"]).list_artifacts(logged.info.run_id)
@@ -123,8 +123,8 @@ def test_a_finished_training_made_again_gets_a_new_run(workplace):
 def test_test_metrics_go_to_finished_trainings_only(workplace):
     session = started(workplace)
     killed(epochs=1)
-    log_results({PLACE: {"test.auroc.edema": 0.8}})
-    assert "test.auroc.edema" not in runs(session)[NAME].data.metrics
+    log_results({PLACE: {"test/auroc.edema": 0.8}})
+    assert "test/auroc.edema" not in runs(session)[NAME].data.metrics
 
 
 def test_of_several_processes_the_first_one_writes(workplace):

@@ -23,9 +23,12 @@ def track(metrics: tuple[Path, ...]) -> None:
 
 
 def _name(row: dict[str, Any]) -> str:
-    """Name a number as MLflow allows: `test.auroc_gap.pleural_effusion.sex`."""
+    """Name a number as MLflow allows: `test/auroc_gap.pleural_effusion.sex`.
+
+    MLflow shows what comes before the slash as a section of its own, apart from the curves.
+    """
     attribute = "" if row["attribute"] == "all" else f".{row['attribute'].replace(' ', '_')}"
-    return f"test.{row['metric']}.{row['label']}{attribute}"
+    return f"test/{row['metric']}.{row['label']}{attribute}"
 
 
 if __name__ == "__main__":

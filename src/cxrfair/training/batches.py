@@ -75,11 +75,6 @@ def plain(
             yield _images(pixels, device)
 
 
-def images(store: Store, rows: NDArray[np.int64], device: torch.device) -> Tensor:
-    """Copy images to the device as (n, 1, s, s) in [0, 1], channels-last."""
-    return _images(pinned(store.read(rows), device), device)
-
-
 def _read(source: Source, example: NDArray[np.int64]) -> _Read:
     """Gather what is known of examples, from where the device can copy it."""
     known = source.examples

@@ -133,7 +133,11 @@ class Training:
                 self._between(cut, book, asked, shown)
         self._look(book)
         speed = sum(map(len, cut[first:])) / (time.monotonic() - begun)
-        self._close(len(order), {"images_per_second": speed})
+        numbers = self._close(len(order))
+        shown.advance(0, {**book.latest, self.judge.name: numbers[self.judge.name]})
+        # How fast it went is shown and not kept: it differs from run to run.
+        seen = {"images_per_second": speed, **self._memory()}
+        self.watch(self.progress.epoch, {**numbers, **seen})
 
     def _plan(self, epoch: int) -> tuple[Order, list[Order]]:
         """Return an epoch's order and its batches, the same in every process."""
@@ -185,11 +189,8 @@ class Training:
             where = f"epoch {self.progress.epoch + 1}, step {report.step}"
             raise guards.broken_step(where, what, self.run.images[report.pick], self.saved)
 
-    def _close(self, entries: int, seen: Mapping[str, float]) -> None:
-        """End an epoch: judge the network, note its numbers, keep its weights if they are wanted.
-
-        How fast it went is shown and not kept: it differs from run to run.
-        """
+    def _close(self, entries: int) -> dict[str, float]:
+        """End an epoch: judge the network, note the numbers, keep the weights if they are wanted."""
         progress, config = self.progress, self.run.config
         numbers = {f"train_{key}": value / entries for key, value in progress.totals.items()}
         rates = (group["lr"] for group in next(iter(self.optimisers.values())).param_groups)
@@ -207,7 +208,7 @@ class Training:
         if progress.epoch <= config.early_epochs:
             progress.early_epoch, progress.early = progress.epoch, _weights(self.method)
         self._save()
-        self.watch(progress.epoch, {**numbers, **seen, **self._memory()})
+        return numbers
 
     def _save(self) -> None:
         """Write the state, from the first process; all hold the same."""
