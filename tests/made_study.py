@@ -130,11 +130,9 @@ def training(n=48, size=32):
     place = {"patient_id": images, "study_id": images, "view": "PA", "official_fold": None}
     person = {"age_years": np.float32(50), "sex": sex, "age": "40-60", "race": "white"}
     cohort = pd.DataFrame({"image_id": images, **place, **person, "insurance": "unknown"})
-    bright, late = number % 2, (number // 2) % 2
-    labels = {"edema": bright, "nodule": late}
-    targets = [
-        pd.DataFrame({"image_id": images, "label": k, "target": v}) for k, v in labels.items()
-    ]
+    bright = number % 2
+    has = pd.DataFrame({"image_id": images, "edema": bright, "nodule": number // 2 % 2})
+    targets = has.melt("image_id", var_name="label", value_name="target")
     listed = images[fold == "train"]
     order = np.arange(len(listed))
     whole = pd.array(np.full(n, size), "Int32")

@@ -190,7 +190,7 @@ class Training:
             raise guards.broken_step(where, what, self.run.images[report.pick], self.saved)
 
     def _close(self, entries: int) -> dict[str, float]:
-        """End an epoch: judge the network, note the numbers, keep the weights if they are wanted."""
+        """End an epoch: judge the network, note numbers, keep the weights if they are wanted."""
         progress, config = self.progress, self.run.config
         numbers = {f"train_{key}": value / entries for key, value in progress.totals.items()}
         rates = (group["lr"] for group in next(iter(self.optimisers.values())).param_groups)

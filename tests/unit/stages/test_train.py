@@ -235,5 +235,6 @@ def test_a_mistake_is_one_line_and_leaves_nothing(inputs, tmp_path):
     process = wrong.start()
     said = process.communicate(timeout=60)[1]
     assert process.returncode == 1
-    assert said == "error: params.yaml methods.group_dro.stepsize: no such setting; check its spelling\n"
+    assert said.startswith("error: params.yaml methods.group_dro.stepsize: no such setting")
+    assert said.count("\n") == 1
     assert not any((wrong.folder / name).exists() for name in MADE)
