@@ -7,6 +7,10 @@ from hypothesis import settings
 
 REPO = Path(__file__).parents[1]
 
+# One thread a test worker, before anything loads torch: more are many times slower where workers
+# share the cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # The same examples every time, and no stopwatch: machines are noisy.
 settings.register_profile("steady", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("steady")

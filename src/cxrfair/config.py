@@ -36,12 +36,11 @@ def explain(error: ValidationError, where: str) -> str:
     lines = []
     for item in error.errors(include_url=False):
         key = ".".join(str(part) for part in (where, *item["loc"]) if part != "")
-        given = (
-            "" if item["type"] in {"missing", "extra_forbidden"} else f" (got {item['input']!r})"
-        )
+        plain = item["type"] in {"missing", "extra_forbidden", "value_error"}
+        given = "" if plain else f" (got {item['input']!r})"
         message = {
             "extra_forbidden": "no such setting; check its spelling",
             "missing": "this setting is missing; every value must be written out",
-        }.get(item["type"], item["msg"])
+        }.get(item["type"], item["msg"].removeprefix("Value error, "))
         lines.append(f"params.yaml {key}: {message}{given}")
     return "\n".join(lines)

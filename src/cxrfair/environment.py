@@ -26,9 +26,13 @@ class Conditions:
 def describe(conditions: Conditions, origin: Mapping[str, str]) -> dict[str, str]:
     """Name Python, the packages results depend on, how the training ran, and its `origin`."""
     machine = {"python": platform.python_version(), "system": platform.platform(aliased=True)}
-    packages = {package: version(package) for package in PACKAGES}
     ran = {name: str(value) for name, value in asdict(conditions).items()}
-    return machine | packages | ran | dict(origin)
+    return machine | versions() | ran | dict(origin)
+
+
+def versions() -> dict[str, str]:
+    """Name the packages that results depend on, with their versions."""
+    return {package: version(package) for package in PACKAGES}
 
 
 def origin(hashes: Mapping[str, str]) -> dict[str, str]:

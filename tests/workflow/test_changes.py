@@ -131,7 +131,7 @@ def test_linked_caches_are_refused(workplace):
 CHANGES = {
     "phantom__noise": 0.5, "link__nearest_max_days": 10, "cohort__unknown_attributes": "keep",
     "labels__uncertain": {"default": "zero"}, "split__seed": 8, "images__size": 24,
-    "train__batch_size": 32,
+    "train__batch_size": 32, "train__optimiser__learning_rate": 0.002,
     "methods__group_dro__step_size": 0.5, "threshold__rule": "fixed", "audit__resamples": 41,
     "report__public": True, "rebalance__balanced__over": ["sex"],
 }  # fmt: skip

@@ -91,7 +91,7 @@ def _name(place: Place, spec: TrainSpec, inputs: dict[str, str]) -> str:
     modules = ("cxrfair.stages.train", f"cxrfair.methods.{spec.method}")
     code = sorted({path for module in modules for path in provenance.closure(module)})
     parts = [str(place), spec.model_dump_json(), *inputs.values(), *map(environment.md5, code)]
-    return environment.fingerprint(parts)
+    return environment.fingerprint([*parts, *environment.versions().values()])
 
 
 if __name__ == "__main__":

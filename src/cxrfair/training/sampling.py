@@ -43,24 +43,23 @@ def epoch_order(
     Parameters
     ----------
     weight
-        Shape (n,). All equal: each example once. Else n draws with replacement, each in
-        proportion to the weight.
+        Shape (n,). All equal: each example as often as `repeats` says. Else draws with replacement,
+        each in proportion to its weight times its repeats.
     repeats
-        Shape (n,), how often each example comes, or None. The epoch then has their sum of entries.
+        Shape (n,), how often each example comes; None for once. Their sum is the epoch's length,
+        whatever the weights.
 
     Raises
     ------
     SamplingError
-        If `repeats` come with weights that differ (a draw by weight would not keep to them), are
-        negative or are all 0.
+        If `repeats` are negative or all 0.
     """
     draw = np.random.default_rng([seed, epoch])
-    even = bool(np.all(weight == weight[:1]))
-    if repeats is not None:
-        return draw.permutation(_repeated(repeats, even))
-    if even:
-        return draw.permutation(len(weight))
-    return draw.choice(len(weight), size=len(weight), p=weight / weight.sum())
+    times = np.ones(len(weight), np.int64) if repeats is None else _refuse_odd(repeats)
+    if np.all(weight == weight[:1]):
+        return draw.permutation(np.repeat(np.arange(len(weight)), times))
+    chance = weight * times
+    return draw.choice(len(weight), size=int(times.sum()), p=chance / chance.sum())
 
 
 def occurrence(order: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -121,19 +120,13 @@ def _count(entries: int, size: int) -> int:
     return -(-entries // size)
 
 
-def _repeated(repeats: NDArray[np.int64], even: bool) -> NDArray[np.int64]:
-    """List each place as often as it is asked for."""
-    if not even:
-        raise SamplingError(
-            "training list: weights that differ, and a method that repeats examples; "
-            "allowed: one of the two"
-        )
+def _refuse_odd(repeats: NDArray[np.int64]) -> NDArray[np.int64]:
     if (repeats < 0).any() or not repeats.any():
         raise SamplingError(
             f"repeats of {len(repeats)} examples: {int((repeats < 0).sum())} below 0, "
             f"{int((repeats > 0).sum())} above; allowed: 0 or more, and not all 0"
         )
-    return np.repeat(np.arange(len(repeats)), repeats)
+    return repeats
 
 
 def _refuse_thin(entries: int, size: int, share: Share) -> None:

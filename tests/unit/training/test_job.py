@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from cxrfair import tracking
 from cxrfair.backbones import build
 from cxrfair.errors import CxrfairError
 from cxrfair.images.store import Store
@@ -16,6 +17,7 @@ from cxrfair.training import job, loop, scoring, validation
 
 CPU = torch.device("cpu")
 LABELS = ("edema", "nodule")
+LOG = tracking.Run(tracking.Place("study", "made", "own", 0), "")  # without a session: silent
 STILL = {"kind": "sgd", "learning_rate": 1e-12, "weight_decay": 0.0, "momentum": 0.0}
 
 
@@ -52,7 +54,7 @@ def train(data, tmp_path):
 
     def trained(spec, of=data, saved=None, **changed):
         of = dataclasses.replace(of, **changed)
-        return job.train(spec, of, saved or next(places), CPU, lambda *_: None)
+        return job.train(spec, of, saved or next(places), CPU, LOG)
 
     return trained
 

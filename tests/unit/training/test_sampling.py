@@ -64,6 +64,14 @@ def test_repeats_are_kept_to(repeats, seed):
     np.testing.assert_array_equal(np.bincount(order, minlength=len(repeats)), repeats)
 
 
+def test_repeats_and_weights_multiply():
+    weight, repeats = np.array([1.0, 3.0, 2.0, 5.0]), np.array([2, 1, 3, 0])
+    found = [epoch_order(weight, repeats, seed, 1) for seed in range(2000)]
+    assert {len(order) for order in found} == {6}
+    shares = np.bincount(np.concatenate(found), minlength=4) / 12_000
+    np.testing.assert_allclose(shares, np.array([2, 3, 6, 0]) / 11, atol=0.02)
+
+
 def test_repeats_are_spread_over_the_epoch():
     order = epoch_order(np.ones(100), np.full(100, 10), 0, 1)
     assert not np.array_equal(order, np.sort(order))
@@ -73,7 +81,6 @@ def test_repeats_are_spread_over_the_epoch():
 @pytest.mark.parametrize(
     ("weight", "repeats", "message"),
     [
-        ([1.0, 2.0], [1, 1], "weights that differ, and a method that repeats examples"),
         ([1.0, 1.0], [-1, 3], "repeats of 2 examples: 1 below 0, 1 above; allowed: 0 or more"),
         ([1.0, 1.0], [0, 0], "repeats of 2 examples: 0 below 0, 0 above; .* not all 0"),
     ],
