@@ -120,7 +120,7 @@ def test_a_change_of_an_upstream_re_runs_what_starts_from_it(extended, tmp_path)
     assert workplace.planned() == jobs
     out = workplace.snakemake("--dry-run").stdout
     assert "train group_dro on" not in out
-    assert workplace.stale()[0] == "train"
+    assert "train" in workplace.stale()
 
 
 def test_a_change_of_how_maps_are_drawn_re_runs_only_those(extended, tmp_path):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from cxrfair.errors import CxrfairError
 from cxrfair.images.store import Store
 from cxrfair.labels import IN_DOUBT, SOFT, judged
+from cxrfair.lookup import places
 from cxrfair.methods import Groups
 from cxrfair.studies import SEPARATOR
 
@@ -36,8 +37,13 @@ def target_matrix(targets: pd.DataFrame, ids: pd.Series, labels: tuple[str, ...]
 
     Those in doubt are `IN_DOUBT`.
     """
-    wide = targets.pivot_table(index="image_id", columns="label", values="target", aggfunc="first")
-    return wide.reindex(index=ids, columns=list(labels)).astype("float32")
+    wanted = ids.drop_duplicates()
+    rows, columns = places(targets["image_id"], wanted), places(targets["label"], pd.Index(labels))
+    asked = (rows >= 0) & (columns >= 0)
+    wide = np.full((len(wanted), len(labels)), np.nan, np.float32)
+    values = targets["target"].to_numpy(np.float32, na_value=np.nan)
+    wide[rows[asked], columns[asked]] = values[asked]
+    return pd.DataFrame(wide[places(ids, wanted)], index=ids, columns=list(labels))
 
 
 def group_index(
@@ -86,7 +92,8 @@ def training_examples(
     cells = [label for label in labels if label in by]
     matrix[cells] = matrix[cells].mask(matrix[cells] == IN_DOUBT)
     matrix = matrix.replace(IN_DOUBT, SOFT)
-    people = cohort.set_index("image_id").reindex(listed["image_id"]).reset_index()
+    rows = places(listed["image_id"], cohort["image_id"])
+    people = cohort.reset_index(drop=True).reindex(rows).reset_index(drop=True)
     group, groups = group_index(people, matrix, by)
     _refuse_one_class(matrix)
     _refuse_absent(groups, cohort, targets[targets["label"].isin(cells)], by)
