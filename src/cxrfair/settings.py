@@ -85,10 +85,11 @@ def check(params: Mapping[str, Any]) -> Section:
     ConfigError
         Naming each key that is misspelt, missing, of the wrong kind, or names what does not exist.
     """
+    text = json.dumps(resolve(params))
     try:
-        parsed: Any = params_type().model_validate_json(json.dumps(resolve(params)))
+        parsed: Any = params_type().model_validate_json(text)
     except ValidationError as error:
-        raise ConfigError(explain(error, "")) from None
+        raise ConfigError(explain(error, "", text)) from None
     faults = [
         fault for name, study in parsed.studies.items() for fault in _faults(name, study, parsed)
     ]

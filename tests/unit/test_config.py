@@ -1,4 +1,7 @@
+from typing import Annotated, Literal
+
 import pytest
+from pydantic import Field
 
 from cxrfair import datasets, plugins
 from cxrfair.config import ConfigError, Section
@@ -36,3 +39,27 @@ def test_a_registry_lists_its_public_files_and_refuses_others():
     assert not [name for name in plugins.names(datasets) if name.startswith("_")]
     with pytest.raises(UnknownNameError, match=r"no '_source'; have chexlocalize"):
         plugins.find(datasets, "_source")
+
+
+class Fast(Section):
+    kind: Literal["fast"]
+    speed: float
+
+
+class Slow(Section):
+    kind: Literal["slow"]
+    wait: float
+
+
+class Chosen(Section):
+    how: Annotated[Fast | Slow, Field(discriminator="kind")]
+
+
+def test_a_key_is_named_as_it_stands_in_the_file_whatever_its_kind():
+    with pytest.raises(ConfigError) as caught:
+        Chosen.parse('{"how": {"kind": "fast", "wait": 2.0}}', "chosen")
+    lines = str(caught.value).splitlines()
+    assert sorted(line.partition(":")[0] for line in lines) == [
+        "params.yaml chosen.how.speed",
+        "params.yaml chosen.how.wait",
+    ]

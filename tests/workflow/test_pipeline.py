@@ -75,7 +75,7 @@ def test_a_misspelt_setting_stops_before_the_first_job(fresh, tmp_path):
     workplace.edit("params.yaml", "learning_rate:", "lerning_rate:")
     done = workplace.snakemake(check=False)
     assert done.returncode
-    assert "params.yaml train.lerning_rate: no such setting" in done.stderr
+    assert "params.yaml train.optimiser.lerning_rate: no such setting" in done.stderr
     assert not (workplace.root / "data/phantom").exists()
 
 
