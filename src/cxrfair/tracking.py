@@ -113,9 +113,12 @@ class Run:
         self._later("settings of this training are not logged", self._facts, _flat(params), tags)
 
     def log_epoch(self, epoch: int, numbers: Mapping[str, float]) -> None:
-        """Log one epoch's numbers; undefined ones are left out."""
+        """Log one epoch's numbers, as curves below `epoch/`; undefined ones are left out.
+
+        MLflow makes a section of what comes before a slash, and this one comes before `test/`.
+        """
         self._wanted.set()
-        metrics = (dict(numbers), epoch, _now())
+        metrics = ({f"epoch/{name}": value for name, value in numbers.items()}, epoch, _now())
         self._later("numbers of this training are not logged", self._numbers, *metrics)
 
     def log_files(self, files: Sequence[Path]) -> None:

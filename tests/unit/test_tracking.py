@@ -57,7 +57,7 @@ def test_a_training_is_logged_below_its_study(workplace, tmp_path):
     logged = found[NAME]
     assert logged.info.status == found["quickstart"].info.status == "FINISHED"
     assert logged.data.params == {"train.epochs": "3"}
-    assert logged.data.metrics == {"train_loss": 0.5, "test/auroc.edema": 0.8}
+    assert logged.data.metrics == {"epoch/train_loss": 0.5, "test/auroc.edema": 0.8}
     assert logged.data.tags["mlflow.parentRunId"] == session["parents"]["quickstart"]
     assert logged.data.tags["git.commit"] == "abc"
     artifacts = tracking._client(session["uri"]).list_artifacts(logged.info.run_id)
@@ -94,7 +94,7 @@ def test_a_stopped_training_continues_its_curves_in_the_same_run(workplace, agai
     client = tracking._client(session["uri"])
     (only,) = client.search_runs([session["experiment"]], f"run_name = '{NAME}'")
     assert only.info.status == "FINISHED"
-    curve = client.get_metric_history(only.info.run_id, "loss")
+    curve = client.get_metric_history(only.info.run_id, "epoch/loss")
     assert [(point.step, point.value) for point in curve] == [(1, 1.0), (2, 0.5), (3, 0.25)]
 
 

@@ -57,7 +57,7 @@ def test_the_tracker_holds_a_run_for_every_training_below_its_study(finished):
         "import mlflow, json; mlflow.set_tracking_uri('sqlite:///mlflow.db');"
         "runs = mlflow.search_runs(search_all_experiments=True);"
         "print(json.dumps([[str(v) for v in row] for row in runs[['tags.mlflow.runName','status',"
-        "'metrics.train_loss','metrics.test/auroc.mean','tags.dvc.md5.index',"
+        "'metrics.epoch/train_loss','metrics.test/auroc.mean','tags.dvc.md5.index',"
         "'tags.mlflow.parentRunId']].values.tolist()]))"
     )
     rows = json.loads(finished.run("python", "-W", "ignore", "-c", code).stdout.splitlines()[-1])
