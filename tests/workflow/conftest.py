@@ -111,7 +111,9 @@ def fresh(repo, tmp_path_factory):
     identity = ("-c", "user.name=test", "-c", "user.email=test@example.org")
     workplace.run("git", "init", "-q")
     workplace.run("git", "add", "-A")
-    workplace.run("git", *identity, "commit", "-qm", "tiny")
+    # Results name their commit: it must be the same one in every test worker, whatever the time.
+    day = {f"GIT_{who}_DATE": "2026-01-01T00:00:00Z" for who in ("AUTHOR", "COMMITTER")}
+    workplace.run("git", *identity, "commit", "-qm", "tiny", **day)
     return workplace
 
 
