@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from pydantic import ValidationError, create_model, field_validator
@@ -193,12 +194,18 @@ def _override_faults(where: str, variant: Variant, params: Any) -> list[str]:
 
 def _train_faults(train: TrainConfig) -> list[str]:
     """List what section `train` names and nobody has: a measure, a network, its weights."""
-    faults = validation.faults(train.validation.measure)
+    fault = _weights_fault(train.backbone, train.pretrained)
+    return validation.faults(train.validation.measure) + ([fault] if fault else [])
+
+
+@cache
+def _weights_fault(backbone: str, pretrained: str) -> str:
+    """Say why a network or its weights cannot be had; once, since a file is read to the end."""
     try:
-        origin(train.backbone, train.pretrained)
+        origin(backbone, pretrained)
     except BackboneError as error:
-        faults.append(f"params.yaml {error}")
-    return faults
+        return f"params.yaml {error}"
+    return ""
 
 
 def _upstream_faults(where: str, study: Study, name: str) -> list[str]:

@@ -161,8 +161,13 @@ def masked_bce(logit: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """
     known = ~torch.isnan(target)
     filled = torch.where(known, target, torch.zeros_like(target))
-    each = functional.binary_cross_entropy_with_logits(logit, filled, reduction="none") * known
-    return each.sum(1) / known.sum(1).clamp(min=1), known.any(1)
+    each = functional.binary_cross_entropy_with_logits(logit, filled, reduction="none")
+    return over_labels(each, known)
+
+
+def over_labels(each: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+    """Average finite values (n, k) over the labels known of an image; returned as `masked_bce`."""
+    return (each * known).sum(1) / known.sum(1).clamp(min=1), known.any(1)
 
 
 def mean_per_group(losses: Tensor, group: Tensor, count: int) -> tuple[Tensor, Tensor]:

@@ -11,7 +11,16 @@ from torch.nn import functional
 
 from cxrfair.config import Section
 from cxrfair.distributed import gather
-from cxrfair.methods._method import LEARNER, Batch, Groups, Method, Player, Turn, mean_over
+from cxrfair.methods._method import (
+    LEARNER,
+    Batch,
+    Groups,
+    Method,
+    Player,
+    Turn,
+    mean_over,
+    over_labels,
+)
 from cxrfair.methods._network import Network
 
 BIASED = "biased"
@@ -115,8 +124,7 @@ def _generalised(logit: Tensor, target: Tensor, q: float) -> Tensor:
 
 def _over_images(each: Tensor, target: Tensor) -> Tensor:
     """Average losses (n, k) over the labels an image has, then over the images that have any."""
-    known = ~torch.isnan(target)
-    return mean_over((each * known).sum(1) / known.sum(1).clamp(min=1), known.any(1))
+    return mean_over(*over_labels(each, ~torch.isnan(target)))
 
 
 METHOD = Lff

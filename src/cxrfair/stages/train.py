@@ -8,6 +8,7 @@ from cxrfair import distributed, environment, provenance, tables
 from cxrfair.backbones import Card
 from cxrfair.files import whole, write_text
 from cxrfair.images.store import Store
+from cxrfair.pretrained import HUB, NONE
 from cxrfair.stages._cli import as_json, call
 from cxrfair.tracking import Place, Run
 from cxrfair.training import device
@@ -81,7 +82,7 @@ def _upstream(files: tuple[Path, ...]) -> Upstream | None:
 def _models(upstream: tuple[Path, ...], spec: TrainSpec) -> dict[str, Path]:
     """Name what a training starts from: another model, a file of weights."""
     found = dict(zip(("upstream_card", "upstream"), upstream, strict=False))
-    if spec.train.pretrained not in {"none", "hub"}:
+    if spec.train.pretrained not in {NONE, HUB}:
         found["pretrained"] = Path(spec.train.pretrained)
     return found
 
