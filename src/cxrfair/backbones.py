@@ -26,6 +26,9 @@ class Card(Section):
 
     `origin` says where the first weights came from; `measure` selected the epoch that was kept;
     `early_epoch` is the one kept for methods that need an early network; `epochs` were trained.
+    `settings` are the method's, those a search chose among them; `groups` the attributes and labels
+    whose cells it was told of. `batch_statistics`, `provenance` and `source` are what the method
+    says of itself.
     """
 
     backbone: str
@@ -35,6 +38,11 @@ class Card(Section):
     labels: tuple[str, ...] = Field(min_length=1)
     size: int
     method: str
+    settings: dict[str, Any]
+    groups: tuple[str, ...]
+    batch_statistics: str
+    provenance: str
+    source: str
     measure: str
     selected_epoch: int
     early_epoch: int

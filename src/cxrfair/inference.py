@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cxrfair import embeddings
-from cxrfair.backbones import Card, TimmNetwork
+from cxrfair.backbones import Card
 from cxrfair.errors import CxrfairError
 from cxrfair.images.store import Store
+from cxrfair.methods import Network
 from cxrfair.shown import SHOWN
 from cxrfair.training import scoring
 from cxrfair.training.device import place
@@ -38,7 +39,7 @@ class Drawn:
 
 
 def predict(
-    network: TimmNetwork,
+    network: Network,
     card: Card,
     tables: tuple[pd.DataFrame, pd.DataFrame],
     store: Store,
@@ -70,7 +71,7 @@ def predict(
 
 
 def embed(
-    network: TimmNetwork,
+    network: Network,
     splits: pd.DataFrame,
     store: Store,
     device: torch.device,
@@ -94,7 +95,7 @@ def embed(
 
 
 def draw(
-    network: TimmNetwork, card: Card, image_ids: list[str], store: Store, device: torch.device
+    network: Network, card: Card, image_ids: list[str], store: Store, device: torch.device
 ) -> Drawn:
     """Draw what a network looks at in each image, as it tells itself.
 

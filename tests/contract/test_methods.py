@@ -17,7 +17,7 @@ from torch import distributed
 
 from cxrfair import methods
 from cxrfair.distributed import average
-from cxrfair.methods import LEARNER, Batch, Groups, Network, Representation
+from cxrfair.methods import LEARNER, Batch, Groups, Listed, Network, Representation
 from cxrfair.scales import at_scale
 
 GROUPS = Groups(("a", "b", "c"), (8, 6, 2))
@@ -191,9 +191,10 @@ def test_every_setting_changes_the_deployed_network_or_what_it_sees(name, settin
     draw = np.random.default_rng(3)
     target = draw.integers(0, 2, (20, LABELS)).astype("float32")
     logit = draw.normal(size=(20, LABELS)).astype("float32")
+    listed = Listed(target, ("a", "b"), draw.integers(0, 3, 20), logit)
     for key, value in settings.items():
         some, others = fresh(name, settings), fresh(name, settings | {key: other(value)})
-        pair = some.repeats(target, logit), others.repeats(target, logit)
+        pair = some.repeats(listed), others.repeats(listed)
         differ = pair[0] is not None and (pair[0] != pair[1]).any()
         for _ in range(LONGEST):
             if differ:
@@ -316,7 +317,8 @@ def test_inference_takes_the_image_alone(running):
 def test_repeats_are_counts_of_every_example(name, settings):
     target = np.array([[1, 0], [0, np.nan], [0.5, 1]], "float32")
     logit = np.array([[2, -2], [3, 0], [1, -1]], "float32")
-    found = fresh(name, settings).repeats(target, logit)
+    listed = Listed(target, ("a", "b"), np.array([0, 1, 2]), logit)
+    found = fresh(name, settings).repeats(listed)
     assert found is None or (found.dtype == np.int64 and found.shape == (3,) and (found >= 1).all())
 
 

@@ -47,7 +47,7 @@ rule predict:
         splits=rules.split.output.splits,
         pixels=rules.images.output.pixels,
         index=rules.images.output.index,
-        code=code("predict"),
+        code=code("predict", method_code),
     output:
         predictions="results/predictions/{study}/{dataset}/{variant}/seed-{seed}/predictions.parquet",
     log:
@@ -74,7 +74,7 @@ rule embed:
         splits=rules.split.output.splits,
         pixels=rules.images.output.pixels,
         index=rules.images.output.index,
-        code=code("embed"),
+        code=code("embed", method_code),
     output:
         features="results/predictions/{study}/{dataset}/{variant}/seed-{seed}/embeddings.npy",
         places="results/predictions/{study}/{dataset}/{variant}/seed-{seed}/embeddings.parquet",
@@ -102,7 +102,7 @@ rule draw:
         splits=rules.split.output.splits,
         pixels=rules.images.output.pixels,
         index=rules.images.output.index,
-        code=code("draw"),
+        code=code("draw", method_code),
     output:
         maps="results/predictions/{study}/{dataset}/{variant}/seed-{seed}/maps.npy",
         places="results/predictions/{study}/{dataset}/{variant}/seed-{seed}/maps.parquet",

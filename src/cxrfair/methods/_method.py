@@ -70,6 +70,21 @@ class Turn:
         return (self.loss if self.reported is None else self.reported).detach()
 
 
+@dataclass(frozen=True)
+class Listed:
+    """The training list of m examples, as a method may look at it before its first step.
+
+    `target` (m, k) as in a batch, `labels` the names of its columns; `group` (m,) in [0, g);
+    `logit` (m, k): where the method has an upstream, that network's answers on the same images,
+    in evaluation mode and without augmentation, else None.
+    """
+
+    target: NDArray[np.float32]
+    labels: tuple[str, ...]
+    group: NDArray[np.int64]
+    logit: NDArray[np.float32] | None = None
+
+
 class NoConfig(Section):
     """No settings of its own."""
 
@@ -90,6 +105,8 @@ class Method(nn.Module, Generic[C]):
     source: ClassVar[str]
     uses_groups: ClassVar[bool] = False
     needs: ClassVar[str] = ""
+    batch_statistics: ClassVar[str] = "one mixed forward pass"
+    provenance: ClassVar[str] = "none"  # of what is computed from training images beside the loss
     config_type: ClassVar[type[Section]] = NoConfig
 
     def __init__(
@@ -110,6 +127,15 @@ class Method(nn.Module, Generic[C]):
             )
         return network
 
+    @classmethod
+    def build(cls, net: Network, config: C) -> Network:
+        """Return the network that is deployed, made around a backbone; by default that itself.
+
+        A trained model is built again by this and its weights: nothing else may be in it.
+        """
+        del config
+        return net
+
     def players(self) -> dict[str, Player]:
         """Name who moves what; by default the learner moves everything."""
         return {LEARNER: Player(tuple(self.parameters()))}
@@ -125,18 +151,25 @@ class Method(nn.Module, Generic[C]):
         del group
         return losses.mean() if len(losses) else losses.sum()
 
-    def repeats(
-        self, target: NDArray[np.float32], logit: NDArray[np.float32] | None
-    ) -> NDArray[np.int64] | None:
-        """Say how often an epoch takes each training example; None for once each.
+    def survey(self, listed: Listed) -> None:
+        """Note what is needed of the training list, once, before the first step.
 
-        Parameters
-        ----------
-        target, logit
-            Shape (n, k): the training list's targets and, where the method has an upstream, its
-            logits on the same images, in evaluation mode and without augmentation.
+        What is noted belongs in buffers. A training that goes on is surveyed again, and its saved
+        state then takes the place of what was noted.
         """
-        del target, logit
+        del listed
+
+    def repeats(self, listed: Listed) -> NDArray[np.int64] | None:
+        """Say how often an epoch takes each training example, (m,); None for once each."""
+        del listed
+        return None
+
+    def chances(self, listed: Listed) -> NDArray[np.float64] | None:
+        """Say how likely each example (m,) is drawn, relative to others; None for all alike.
+
+        Examples are then drawn with replacement. It multiplies with the weights of the list.
+        """
+        del listed
         return None
 
 

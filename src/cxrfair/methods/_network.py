@@ -33,6 +33,13 @@ class Network(nn.Module):
         """Return everything a method may use, in one forward pass."""
         raise NotImplementedError
 
+    def draw(self, image: Tensor) -> tuple[str, Tensor]:
+        """Return which kind of map shows where the network looked, and maps (n, m, rows, columns).
+
+        In evaluation mode; nothing of the network changes and no gradient is kept.
+        """
+        raise NotImplementedError
+
     def forward(self, image: Tensor) -> Tensor:
         """Return logits (n, k) of images (n, 1, h, w)."""
         return self.represent(image).logit

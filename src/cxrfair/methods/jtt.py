@@ -6,7 +6,7 @@ from pydantic import PositiveInt
 
 from cxrfair.config import Section
 from cxrfair.errors import CxrfairError
-from cxrfair.methods._method import Method
+from cxrfair.methods._method import Listed, Method
 
 
 class JttConfig(Section):
@@ -33,9 +33,7 @@ class Jtt(Method[JttConfig]):
     needs = "erm@early"
     config_type = JttConfig
 
-    def repeats(
-        self, target: NDArray[np.float32], logit: NDArray[np.float32] | None
-    ) -> NDArray[np.int64]:
+    def repeats(self, listed: Listed) -> NDArray[np.int64]:
         """Draw errors of the upstream 1 + `upweight` times, all else once.
 
         Raises
@@ -43,6 +41,7 @@ class Jtt(Method[JttConfig]):
         CxrfairError
             If there are no logits of the upstream.
         """
+        target, logit = listed.target, listed.logit
         if logit is None:
             raise CxrfairError(f"jtt: no logits on the training list; they come from {self.needs}")
         wrong = ((target == 1) & (logit < 0)) | ((target == 0) & (logit >= 0))

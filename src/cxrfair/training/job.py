@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cxrfair import methods
-from cxrfair.backbones import Card, TimmNetwork, build, compile_body
+from cxrfair.backbones import Card, build, compile_body
 from cxrfair.config import Section
 from cxrfair.environment import Conditions
 from cxrfair.errors import CxrfairError
 from cxrfair.images.store import Store
-from cxrfair.methods import Groups, Method
+from cxrfair.methods import Groups, Listed, Method, Network
 from cxrfair.pretrained import origin
 from cxrfair.tracking import Run as Log
 from cxrfair.training import device, examples, loop, scoring, validation
@@ -85,8 +85,10 @@ def train(spec: TrainSpec, data: Data, saved: Path, processor: torch.device, log
     )
     judged = _judged(spec, data)
     method = _method(spec, data, groups)
+    listed = _listed(method, seen, spec, data, processor)
+    method.survey(listed)
     run = loop.Run(
-        train=seen,
+        train=_weighed(seen, method.chances(listed)),
         validation=judged,
         store=data.store,
         config=config,
@@ -94,13 +96,13 @@ def train(spec: TrainSpec, data: Data, saved: Path, processor: torch.device, log
         device=processor,
         images=data.listed["image_id"].to_numpy(object),
         title=f"train {log.place}",
-        repeats=_repeats(method, seen, data, processor),
+        repeats=method.repeats(listed),
     )
     progress = loop.fit(method, run, saved, log.log_epoch)
     return Trained(
         weights=_contiguous(progress.best),
         early=_contiguous(progress.early),
-        card=_card(spec, data.store.size, progress),
+        card=_card(spec, method, data.store.size, progress),
         history=pd.DataFrame(progress.history, columns=["epoch", "name", "value"]),
         conditions=_conditions(spec, processor, progress),
     )
@@ -124,10 +126,10 @@ def _method(spec: TrainSpec, data: Data, groups: Groups) -> Method[Any]:
     net = build(config.backbone, config.pretrained, len(spec.labels), size, config.channels)
     if config.compile:
         compile_body(net)
-    return kind(net, groups, hyper, _frozen(spec, data.upstream))
+    return kind(kind.build(net, hyper), groups, hyper, _frozen(spec, data.upstream))
 
 
-def _frozen(spec: TrainSpec, upstream: Upstream | None) -> TimmNetwork | None:
+def _frozen(spec: TrainSpec, upstream: Upstream | None) -> Network | None:
     """Rebuild the upstream network, never to be trained again."""
     if upstream is None:
         return None
@@ -141,15 +143,20 @@ def _frozen(spec: TrainSpec, upstream: Upstream | None) -> TimmNetwork | None:
     return network
 
 
-def _repeats(
-    method: Method[Any], seen: Examples, data: Data, processor: torch.device
-) -> NDArray[np.int64] | None:
-    """Ask the method how often it wants each example, given what its upstream makes of them."""
+def _listed(
+    method: Method[Any], seen: Examples, spec: TrainSpec, data: Data, processor: torch.device
+) -> Listed:
+    """Gather what a method may look at before its first step."""
     logit = None
     if method.needs:
         device.place(method.upstream, processor)
         logit = scoring.score(method.upstream, data.store, seen.row, processor).numpy()
-    return method.repeats(seen.target, logit)
+    return Listed(seen.target, spec.labels, seen.group, logit)
+
+
+def _weighed(seen: Examples, chances: NDArray[np.float64] | None) -> Examples:
+    """Multiply the weights of the training list by what the method asks for."""
+    return seen if chances is None else replace(seen, weight=seen.weight * chances)
 
 
 def _conditions(spec: TrainSpec, processor: torch.device, progress: Progress) -> Conditions:
@@ -163,7 +170,7 @@ def _conditions(spec: TrainSpec, processor: torch.device, progress: Progress) ->
     )
 
 
-def _card(spec: TrainSpec, size: int, progress: Progress) -> Card:
+def _card(spec: TrainSpec, method: Method[Any], size: int, progress: Progress) -> Card:
     config = spec.train
     return Card(
         backbone=config.backbone,
@@ -173,6 +180,11 @@ def _card(spec: TrainSpec, size: int, progress: Progress) -> Card:
         labels=spec.labels,
         size=size,
         method=spec.method,
+        settings=method.config.model_dump(mode="json"),
+        groups=spec.groups,
+        batch_statistics=method.batch_statistics,
+        provenance=method.provenance,
+        source=method.source,
         measure=config.validation.measure,
         selected_epoch=progress.best_epoch,
         early_epoch=progress.early_epoch,

@@ -1,5 +1,6 @@
 """A trained network built again, and what a network makes of images it does not learn from."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 
@@ -8,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from cxrfair.backbones import Card, TimmNetwork, build
+from cxrfair import methods
+from cxrfair.backbones import Card, build
 from cxrfair.errors import CxrfairError
 from cxrfair.images.store import Store
 from cxrfair.methods import Network
@@ -23,8 +25,8 @@ class WeightsError(CxrfairError):
     """Weights belong to another network."""
 
 
-def restore(card: Card, weights: Mapping[str, Tensor]) -> TimmNetwork:
-    """Build the network that a card describes, with its weights.
+def restore(card: Card, weights: Mapping[str, Tensor]) -> Network:
+    """Build the network that a card describes, as its method deploys it, with its weights.
 
     Raises
     ------
@@ -32,7 +34,10 @@ def restore(card: Card, weights: Mapping[str, Tensor]) -> TimmNetwork:
         If the weights are not those of such a network: a tensor too many, missing, or of another
         shape.
     """
-    network = build(card.backbone, "none", len(card.labels), card.size, card.channels)
+    kind = methods.get(card.method)
+    settings = kind.config_type.parse(json.dumps(card.settings), f"methods.{card.method}")
+    backbone = build(card.backbone, "none", len(card.labels), card.size, card.channels)
+    network = kind.build(backbone, settings)
     wanted = {key: tuple(value.shape) for key, value in network.state_dict().items()}
     given = {key: tuple(value.shape) for key, value in weights.items()}
     wrong = sorted(key for key in wanted | given if wanted.get(key) != given.get(key))

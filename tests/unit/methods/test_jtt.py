@@ -5,17 +5,23 @@ import pytest
 import torch
 
 from cxrfair.errors import CxrfairError
-from cxrfair.methods import Groups
+from cxrfair.methods import Groups, Listed
 from cxrfair.methods.jtt import Jtt, JttConfig
 
 NAN = math.nan
+
+
+def listed(target, logit):
+    wide = np.array(target, "float32")
+    answers = None if logit is None else np.array(logit, "float32")
+    return Listed(wide, tuple("abc"[: wide.shape[1]]), np.zeros(len(wide), np.int64), answers)
 
 
 @pytest.fixture
 def repeats(line):
     def of(target, logit, upweight=5):
         method = Jtt(line(), Groups(("all",), (len(target),)), JttConfig(upweight=upweight))
-        return method.repeats(np.array(target, "float32"), np.array(logit, "float32")).tolist()
+        return method.repeats(listed(target, logit)).tolist()
 
     return of
 
@@ -48,7 +54,7 @@ def test_no_error_draws_everything_once_and_all_errors_draw_all_alike(repeats):
 def test_without_the_first_network_there_is_no_error_set(line):
     method = Jtt(line(), Groups(("all",), (1,)), JttConfig(upweight=5))
     with pytest.raises(CxrfairError, match=r"jtt: no logits.*erm@early"):
-        method.repeats(np.zeros((1, 1), "float32"), None)
+        method.repeats(listed([[0.0]], None))
 
 
 def test_its_loss_is_the_mean_over_images(line, batch, step):
