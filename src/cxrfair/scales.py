@@ -9,7 +9,9 @@ SCALES = ("demo", "small", "paper")
 
 
 def resolve(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return params.yaml with the values of its own `scale`.
+    """Return params.yaml with the values of its own `scale`, without studies that are null.
+
+    A second file of settings lies over the first entry by entry, and so takes a study out.
 
     Raises
     ------
@@ -20,6 +22,9 @@ def resolve(params: Mapping[str, Any]) -> dict[str, Any]:
     if scale not in SCALES:
         raise ConfigError(f"params.yaml scale: got {scale!r}; allowed: {', '.join(SCALES)}")
     resolved: dict[str, Any] = at_scale(dict(params), scale)
+    studies = resolved.get("studies")
+    if isinstance(studies, Mapping):
+        resolved["studies"] = {k: study for k, study in studies.items() if study is not None}
     return resolved
 
 

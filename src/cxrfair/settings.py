@@ -1,7 +1,7 @@
 """All of params.yaml: what each section may hold, and that its names hang together."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -152,35 +152,40 @@ def _faults(name: str, study: Study, params: Any) -> list[str]:
         if dataset in params.data and _kind(dataset) not in {"images", ""}
     ]
     attributes = (*ATTRIBUTES, *params.sdoh.attributes)
-    faults += [
-        f"{where}.attributes: no {name!r}; have {', '.join(attributes)}"
-        for name in single(study.attributes)
-        if name not in attributes
-    ]
-    for variant in study.variants:
-        faults += _variant_faults(f"{where}.variants.{variant}", study, variant, params)
+    faults += _attribute_faults(f"{where}.attributes", single(study.attributes), attributes)
+    for name, variant in study.variants.items():
+        place = f"{where}.variants.{name}"
+        if variant.post is None:
+            faults += _variant_faults(place, study, name, params)
+        else:
+            faults += _attribute_faults(f"{place}.groups", variant.groups, attributes)
     return faults
 
 
+def _attribute_faults(where: str, names: Sequence[str], have: Sequence[str]) -> list[str]:
+    """List the names that are no attributes."""
+    return [f"{where}: no {name!r}; have {', '.join(have)}" for name in names if name not in have]
+
+
 def _variant_faults(where: str, study: Study, name: str, params: Any) -> list[str]:
-    """List what is wrong with one variant of a study."""
+    """List what is wrong with one variant of a study that is trained."""
     variant = study.variants[name]
-    faults = []
-    for kind, chosen in (("methods", variant.method), ("rebalance", variant.rebalance)):
+    method, faults = str(variant.method), []
+    for kind, chosen in (("methods", method), ("rebalance", variant.rebalance)):
         have = [key for key, value in getattr(params, kind) if value is not None]
         if chosen not in have:
             faults.append(f"{where}: no {chosen!r} under {kind}; have {have}")
     if not faults:
-        faults += _group_faults(where, variant.method, variant.groups)
-        faults += _override_faults(where, variant, params)
-        faults += _upstream_faults(where, study, name)
+        faults += _group_faults(where, method, variant.groups)
+        faults += _override_faults(where, method, variant, params)
+        faults += _upstream_faults(where, method, study, name)
     return faults
 
 
-def _override_faults(where: str, variant: Variant, params: Any) -> list[str]:
+def _override_faults(where: str, method: str, variant: Variant, params: Any) -> list[str]:
     """List what is wrong with the values a variant sets for itself."""
-    kind = methods.get(variant.method).config_type
-    section = getattr(params.methods, variant.method)
+    kind = methods.get(method).config_type
+    section = getattr(params.methods, method)
     faults = []
     for key, reader, base in (("settings", kind, section), ("train", TrainConfig, params.train)):
         values = overridden(base.model_dump(), getattr(variant, key))
@@ -210,12 +215,12 @@ def _weights_fault(backbone: str, pretrained: str) -> str:
     return ""
 
 
-def _upstream_faults(where: str, study: Study, name: str) -> list[str]:
+def _upstream_faults(where: str, method: str, study: Study, name: str) -> list[str]:
     """Say where a method lacks the model it starts from, or is given one it does not use."""
     variant = study.variants[name]
-    needs = methods.get(variant.method).needs
+    needs = methods.get(method).needs
     if not needs:
-        unused = f"{where}.upstream: {variant.upstream!r}; {variant.method} starts from no model"
+        unused = f"{where}.upstream: {variant.upstream!r}; {method} starts from no model"
         return [] if variant.upstream is None else [unused]
     try:
         upstream_of(study, name, needs.partition("@")[0])

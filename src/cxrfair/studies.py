@@ -9,6 +9,8 @@ from cxrfair.config import Section
 from cxrfair.errors import CxrfairError
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+Post = Literal["equalised_odds", "equal_opportunity"]
+OF_TRAINING = frozenset({"method", "rebalance", "settings", "train"})
 SEPARATOR = " x "  # between the attributes of an intersection, and between their values
 
 
@@ -17,20 +19,39 @@ class StudyError(CxrfairError):
 
 
 class Variant(Section):
-    """One row of a study's tables: a method on a (rebalanced) training list.
+    """One row of a study's tables: a method on a (rebalanced) training list, or other thresholds.
 
     `groups` are the attributes (and, for a binary task, labels) whose cells the method is told
     about; empty for methods that are blind to groups. `upstream` names the variant whose model a
     method starts from, where the study has several that would do. `settings` and `train` replace
     values of the method's section and of `train` for this variant alone.
+
+    With `post` in place of `method` nothing is trained: the scores are those of `upstream`, and
+    thresholds are fitted for each of `groups`, cells of attributes (`group_thresholds`).
     """
 
-    method: Name
+    method: Name | None = None
+    post: Post | None = None
     rebalance: Name = "none"
     groups: tuple[str, ...] = ()
     upstream: Name | None = None
     settings: dict[str, Any] = {}
     train: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _trained_or_post_processed(self) -> Self:
+        if self.post is None and self.method is None:
+            raise ValueError("neither `method` nor `post`; allowed: one of them")
+        if self.post is None:
+            return self
+        unused = sorted(self.model_fields_set & OF_TRAINING)
+        if unused:
+            raise ValueError(f"{unused}; a variant with `post` is not trained, leave them out")
+        if self.upstream is None:
+            raise ValueError("no `upstream`; `post` needs the variant whose scores it takes")
+        if not self.groups:
+            raise ValueError("`groups` is empty; `post` needs the attributes its groups are made of")
+        return self
 
 
 class Study(Section):
@@ -57,6 +78,26 @@ class Study(Section):
             if len(set(values)) < len(values):
                 raise ValueError(f"{field} holds an entry twice: {list(values)}")
         return self
+
+    @model_validator(mode="after")
+    def _scores_are_of_trained_variants(self) -> Self:
+        have = trained(self)
+        for name, variant in self.variants.items():
+            if variant.post is not None and variant.upstream not in have:
+                given = f"variants.{name}.upstream: {variant.upstream!r}"
+                raise ValueError(f"{given}; `post` takes the scores of one of {list(have)}")
+        return self
+
+
+def trained(study: Study) -> tuple[str, ...]:
+    """Name the variants that have a training of their own, in the study's order."""
+    return tuple(name for name, variant in study.variants.items() if variant.post is None)
+
+
+def scored_by(study: Study, variant: str) -> str:
+    """Name the variant whose model gives the scores of `variant`: itself, or its upstream."""
+    chosen = study.variants[variant]
+    return variant if chosen.post is None or chosen.upstream is None else chosen.upstream
 
 
 def single(attributes: Iterable[str]) -> tuple[str, ...]:

@@ -22,6 +22,12 @@ def test_a_mapping_with_other_keys_is_left_alone():
     assert resolve({"scale": "demo", "a": part})["a"] == part
 
 
+def test_a_study_that_is_null_is_left_out():
+    study = {"labels": ["edema"], "search": None}
+    params = {**PARAMS, "studies": {"quickstart": None, "own": study}}
+    assert resolve(params)["studies"] == {"own": study}
+
+
 @pytest.mark.parametrize("scale", ["huge", None])
 def test_an_unknown_scale_is_refused(scale):
     with pytest.raises(ConfigError, match=r"params.yaml scale: .*; allowed: demo, small, paper"):

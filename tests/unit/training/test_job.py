@@ -13,6 +13,7 @@ from cxrfair import tracking
 from cxrfair.backbones import build
 from cxrfair.errors import CxrfairError
 from cxrfair.images.store import Store
+from cxrfair.methods.erm import Erm
 from cxrfair.training import job, loop, scoring, validation
 
 CPU = torch.device("cpu")
@@ -104,6 +105,11 @@ def test_the_card_states_how_the_network_was_made(spec, train):
         "labels": LABELS,
         "size": 32,
         "method": "erm",
+        "settings": card.settings,
+        "groups": (),
+        "batch_statistics": Erm.batch_statistics,
+        "provenance": Erm.provenance,
+        "source": Erm.source,
         "measure": "auroc",
         "selected_epoch": 2,
         "early_epoch": 2,
