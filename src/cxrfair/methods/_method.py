@@ -75,8 +75,8 @@ class Listed:
     """The training list of m examples, as a method may look at it before its first step.
 
     `target` (m, k) as in a batch, `labels` the names of its columns; `group` (m,) in [0, g);
-    `logit` (m, k): where the method has an upstream, that network's answers on the same images,
-    in evaluation mode and without augmentation, else None.
+    `logit` (m, k): where the method has an upstream that it does not deploy, that network's answers
+    on the same images, in evaluation mode and without augmentation; else None.
     """
 
     target: NDArray[np.float32]
@@ -94,7 +94,8 @@ class Method(nn.Module, Generic[C]):
 
     What a method must remember between steps (group weights, averages, adversaries) is a parameter
     or a buffer, so that a checkpoint holds it. `needs` names what is trained before it, as
-    `<method>@early` or `<method>@selected`; that network arrives as `upstream`, frozen.
+    `<method>@early` or `<method>@selected`; that network arrives as `upstream`, frozen. Where
+    `deploys_upstream` is true it is a part of what is deployed, so that both backbones must be one.
 
     Several processes may each hold a part of every batch. Whatever a loss takes over images goes
     through `gather` first: every process then computes the loss of the whole batch, and the
@@ -105,6 +106,7 @@ class Method(nn.Module, Generic[C]):
     source: ClassVar[str]
     uses_groups: ClassVar[bool] = False
     needs: ClassVar[str] = ""
+    deploys_upstream: ClassVar[bool] = False
     batch_statistics: ClassVar[str] = "one mixed forward pass"
     provenance: ClassVar[str] = "none"  # of what is computed from training images beside the loss
     config_type: ClassVar[type[Section]] = NoConfig

@@ -1,35 +1,33 @@
 """Adversarial debiasing by projected gradients."""
 
 from collections.abc import Iterator, Sequence
+from typing import Annotated
 
 import torch
-from pydantic import NonNegativeFloat, PositiveFloat
+from pydantic import Field
 from torch import Tensor, nn
-from torch.nn import functional
 
-from cxrfair.config import Section
-from cxrfair.distributed import average, gather
-from cxrfair.methods._method import (
-    LEARNER,
-    Batch,
-    Groups,
-    Method,
-    Player,
-    Turn,
-    masked_bce,
-    mean_over,
+from cxrfair.distributed import average
+from cxrfair.methods._adversary import (
+    ADVERSARY,
+    Contest,
+    OpposedConfig,
+    gathered_bce,
+    group_doubt,
 )
+from cxrfair.methods._method import Batch, Groups, Turn, mean_over
 from cxrfair.methods._network import Network
+from cxrfair.ranges import Among
 
-ADVERSARY = "adversary"
 
-
-class AdConfig(Section):
+class AdConfig(OpposedConfig):
     """Settings, from `methods.ad` of params.yaml."""
 
-    alpha: NonNegativeFloat  # how hard the learner works against the adversary
-    odds: bool  # the adversary knows the labels too: equalised odds instead of parity
-    rate: PositiveFloat  # learning rate of the adversary, times that of `train`
+    odds: Annotated[
+        bool,
+        Among((False, True)),
+        Field(description="the adversary knows the labels too: equalised odds instead of parity"),
+    ]
 
 
 class Adversary(nn.Module):
@@ -55,14 +53,37 @@ class Adversary(nn.Module):
         return guess
 
 
-class Ad(Method[AdConfig]):
+class Ad(Contest[AdConfig]):
     """Keep an adversary from telling the group by the scores.
 
-    The adversary minimises L_A, its cross entropy. The learner moves against
-    g = grad L_P - proj_{grad L_A} grad L_P - alpha grad L_A: what helps the adversary is taken out
-    of its own gradient, then worked against. Both gradients are over all of the network's
-    parameters at once, and of the whole batch before they are projected. Both players move from the
-    same forward pass. With one group L_A and its gradient are 0, and nothing but L_P is left.
+    An adversary learns to guess the group of an image from its scores, and from its true labels
+    where equalised odds are asked for. Whatever part of the network's own step would help the
+    adversary is taken out of it, and a step against the adversary is added.
+
+    Formula
+    -------
+    The network moves against g = grad L_P - proj_{grad L_A} grad L_P - alpha grad L_A, where
+    proj_v u = v (u . v) / (v . v); the adversary minimises L_A = mean over images of CE(a, h).
+    L_P is the mean binary cross entropy, a the group, h = softmax(W [s, s y, s (1 - y)] + b) with
+    s = sigmoid((1 + |c|) z), z the logits and y the labels; without `odds` h = softmax(W s + b).
+    Both gradients are over all of the network's parameters at once.
+
+    Fails when
+    ----------
+    The step is no gradient of any loss: near a good fit grad L_P is small and alpha grad L_A is
+    what moves the network, so that training may wander or diverge; the paper lets alpha and the
+    learning rate change over time. With `odds` off the network is pushed to parity even where
+    groups differ in how common a finding is, at the price of accuracy. The adversary is linear in
+    each label's score: what only a stronger one could tell stays.
+
+    Here
+    ----
+    With many labels the adversary sees all scores, with one c for each label; from a label that is
+    missing nothing is guessed. Any number of groups, by a softmax instead of the paper's sigmoid:
+    with one L_A and its gradient are 0, and nothing but L_P is left; one that is absent from a
+    batch is not learnt from. Gradients are of the whole batch (of all processes, of each part that
+    `accumulate` makes) before they are projected. Both players move from one forward pass, the
+    adversary at its own rate.
     """
 
     source = "Zhang, Lemoine & Mitchell 2018, arXiv:1801.07593, equation 1"
@@ -75,28 +96,15 @@ class Ad(Method[AdConfig]):
         super().__init__(net, groups, config, upstream)
         self.adversary = Adversary(net.head.out_features, len(groups.names), config.odds)
 
-    def players(self) -> dict[str, Player]:
-        """Return the network, and the adversary at its own rate."""
-        return {
-            LEARNER: Player(tuple(self.net.parameters())),
-            ADVERSARY: Player(tuple(self.adversary.parameters()), self.config.rate),
-        }
-
     def turns(self, batch: Batch) -> Iterator[Turn]:
         """Move the learner, then the adversary."""
         logit = self.net(batch.image)
-        losses, present = masked_bce(logit, batch.target)
-        present = gather(present)
-        loss = mean_over(gather(losses), present)
-        told = mean_over(gather(self._told(logit, batch)), present)
-        yield Turn(self._opposed(loss, told), reported=loss)
-        yield Turn(mean_over(gather(self._told(logit.detach(), batch)), present), ADVERSARY)
-
-    def _told(self, logit: Tensor, batch: Batch) -> Tensor:
-        """Return the adversary's loss (n,) in float32."""
-        with torch.autocast(logit.device.type, enabled=False):
-            guess = self.adversary(logit.float(), batch.target)
-            return functional.cross_entropy(guess, batch.group, reduction="none")
+        losses, present = gathered_bce(logit, batch.target)
+        loss = mean_over(losses, present)
+        told = group_doubt(self.adversary, (logit, batch.target), batch.group)
+        yield Turn(self._opposed(loss, mean_over(told, present)), reported=loss)
+        told = group_doubt(self.adversary, (logit.detach(), batch.target), batch.group)
+        yield Turn(mean_over(told, present), ADVERSARY)
 
     def _opposed(self, loss: Tensor, told: Tensor) -> Tensor:
         """Return a number whose gradient is g: the sum of parameters times g."""

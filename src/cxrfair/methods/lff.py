@@ -7,21 +7,13 @@ from typing import Annotated
 import torch
 from pydantic import Field
 from torch import Tensor
-from torch.nn import functional
 
 from cxrfair.config import Section
 from cxrfair.distributed import gather
-from cxrfair.methods._method import (
-    LEARNER,
-    Batch,
-    Groups,
-    Method,
-    Player,
-    Turn,
-    mean_over,
-    over_labels,
-)
+from cxrfair.methods._losses import entropy, generalised, over_images
+from cxrfair.methods._method import LEARNER, Batch, Groups, Method, Player, Turn
 from cxrfair.methods._network import Network
+from cxrfair.ranges import Between
 
 BIASED = "biased"
 
@@ -29,25 +21,57 @@ BIASED = "biased"
 class LffConfig(Section):
     """Settings, from `methods.lff` of params.yaml."""
 
-    q: Annotated[float, Field(gt=0, le=1)]  # of generalised cross entropy; 0 would be cross entropy
-    memory: Annotated[float, Field(ge=0, lt=1)]  # of an example's loss: share kept at an update
+    q: Annotated[
+        float,
+        Between(0.07, 1),
+        Field(
+            gt=0,
+            le=1,
+            description="how far the biased network prefers what is right; near 0 not at all",
+        ),
+    ]
+    memory: Annotated[
+        float,
+        Between(0.07, 0.97),
+        Field(ge=0, lt=1, description="share of its old value in an image's running loss"),
+    ]
 
 
 class Lff(Method[LffConfig]):
     """Learn most from what a network that prefers easy cues gets wrong, blind to groups.
 
-    The biased network minimises (1 - p_y^q) / q, the deployed one W times cross entropy with
-    W = lb / (lb + ld): running averages of the cross entropies of the biased (b) and the deployed
-    (d) network on this example, each divided by the largest among training examples of its class.
-    A first loss is taken as it is.
+    Two networks are trained side by side. The biased one learns most from what it gets right
+    already, and so takes to shortcuts; images that it gets wrong weigh more in the loss of the
+    other, which is deployed.
 
+    Formula
+    -------
+    The biased network minimises the mean of (1 - p_y^q) / q, p_y the score of an image's class; the
+    deployed one the mean of W times cross entropy, W = l_b / (l_b + l_d). l_b and l_d are running
+    averages (a share `memory` of the old value is kept) of the cross entropies of the biased and
+    of the deployed network on this image, each divided by the largest among training images of its
+    class. A first loss is taken as it is.
+
+    Fails when
+    ----------
+    The disease is as easy as the shortcut, or labels are wrong: what the biased network then gets
+    wrong is hard or mislabelled, not free of the shortcut, and it is that which weighs most. A
+    training takes two networks' time and memory. A class of few images hangs on the one with the
+    largest loss.
+
+    Here
+    ----
     The biased network is a copy of the deployed one with a head of its own: where weights are not
     pretrained, both backbones start from the same draw. Every label is a task of its own, with its
     own W; an image's loss is the mean over the labels it has. A label learnt with its doubt mixes
-    the losses of both classes, and such labels are a class of their own in dividing.
+    the losses of both classes, and such labels are a class of their own in dividing. An image drawn
+    twice for a batch counts once, with the mean of its losses.
     """
 
     source = "Nam et al. 2020, arXiv:2007.02561, Algorithm 1, equations 1 and 3"
+    provenance = (
+        "running losses of training images, in training mode and as augmented, in every step"
+    )
     config_type = LffConfig
     average: Tensor  # (2, m, k) over the m training examples; of the biased network, of the other
     kind: Tensor  # (m, k) int8: class of each example, -1 before it is first seen
@@ -73,12 +97,12 @@ class Lff(Method[LffConfig]):
         """Move the biased network, then the deployed one; neither loss reaches the other."""
         index, target = gather(batch.index), gather(batch.target)
         easy = gather(self.biased(batch.image))
-        yield Turn(_over_images(_generalised(easy, target, self.config.q), target), BIASED)
-        losses = _entropy(gather(self.net(batch.image)), target)
-        both = torch.stack([_entropy(easy, target), losses]).detach()
+        yield Turn(over_images(generalised(easy, target, self.config.q), target), BIASED)
+        losses = entropy(gather(self.net(batch.image)), target)
+        both = torch.stack([entropy(easy, target), losses]).detach()
         if self.training:
             self._remember(both, target, index)
-        yield Turn(_over_images(self._weight(target, index) * losses, target))
+        yield Turn(over_images(self._weight(target, index) * losses, target))
 
     def _remember(self, losses: Tensor, target: Tensor, index: Tensor) -> None:
         """Update the averages with losses (2, n, k), an example drawn twice with their mean."""
@@ -105,26 +129,6 @@ class Lff(Method[LffConfig]):
 def _kind(target: Tensor) -> Tensor:
     """Return the classes (n, k): 0 absent, 1 in doubt, 2 present; 0 too for a missing label."""
     return (target > 0).to(torch.int8) + (target == 1).to(torch.int8)
-
-
-def _entropy(logit: Tensor, target: Tensor) -> Tensor:
-    """Return cross entropies (n, k), those of missing labels without meaning."""
-    filled = torch.nan_to_num(target)
-    return functional.binary_cross_entropy_with_logits(logit, filled, reduction="none")
-
-
-def _generalised(logit: Tensor, target: Tensor, q: float) -> Tensor:
-    """Return (1 - p_y^q) / q (n, k) of equation 1, those of missing labels without meaning."""
-    filled = torch.nan_to_num(target)
-    # p^q by its logarithm: the gradient stays finite where p is 0.
-    positive = (1 - torch.exp(q * functional.logsigmoid(logit))) / q
-    negative = (1 - torch.exp(q * functional.logsigmoid(-logit))) / q
-    return filled * positive + (1 - filled) * negative
-
-
-def _over_images(each: Tensor, target: Tensor) -> Tensor:
-    """Average losses (n, k) over the labels an image has, then over the images that have any."""
-    return mean_over(*over_labels(each, ~torch.isnan(target)))
 
 
 METHOD = Lff

@@ -148,7 +148,7 @@ def _listed(
 ) -> Listed:
     """Gather what a method may look at before its first step."""
     logit = None
-    if method.needs:
+    if method.needs and not method.deploys_upstream:  # which asks nothing of its upstream's answers
         device.place(method.upstream, processor)
         logit = scoring.score(method.upstream, data.store, seen.row, processor).numpy()
     return Listed(seen.target, spec.labels, seen.group, logit)

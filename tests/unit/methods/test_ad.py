@@ -7,10 +7,9 @@ import torch
 from hypothesis import given as drawn
 from hypothesis import strategies as st
 
-from cxrfair.methods import Groups
+from cxrfair.methods import Groups, Method
 from cxrfair.methods._method import NoConfig
 from cxrfair.methods.ad import Ad, AdConfig, Adversary
-from cxrfair.methods.erm import Erm
 
 PIXELS = np.array([[0.1, 0.9, 0.4], [0.8, 0.3, 0.2], [0.5, 0.4, 0.9], [0.2, 0.7, 0.6], [0.6, 0, 1]])
 TARGET = np.array([1.0, 0.0, 1.0, 0.0, 1.0])
@@ -84,6 +83,14 @@ def test_one_step_of_both_players_by_hand(line, batch, step, odds, slope):
     assert array(now.slope)[0] == pytest.approx(array(before.slope)[0] - rate * dc, rel=1e-4)
 
 
+def test_the_adversary_never_moves_the_network(line, batch):
+    method = made(line())
+    _, second = method.turns(batch(PIXELS, TARGET, GROUP))
+    second.loss.backward()
+    assert all(p.grad is None for p in method.net.parameters())
+    assert all(torch.any(p.grad != 0) for p in method.adversary.parameters())
+
+
 @drawn(st.integers(0, 1000), st.sampled_from([0.0, 0.3, 2.0]))
 def test_what_is_left_along_the_adversary_is_minus_alpha(seed, alpha):
     # g . grad L_A = -alpha |grad L_A|^2, and across it g is the gradient of L_P.
@@ -111,7 +118,7 @@ def test_what_is_left_along_the_adversary_is_minus_alpha(seed, alpha):
 
 def test_with_one_group_nothing_but_the_loss_is_left(line, batch, step):
     method = made(line(), groups=1)
-    plain = Erm(line(), Groups(("all",), (5,)), NoConfig())
+    plain = Method(line(), Groups(("all",), (5,)), NoConfig())
     given = batch(PIXELS, TARGET)
     losses = step(method, given)
     step(plain, given)

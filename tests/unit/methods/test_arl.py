@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from cxrfair.methods import Groups
+from cxrfair.methods import Groups, Network, Representation
 from cxrfair.methods.arl import Arl, ArlConfig
 
 PIXELS = np.array([[0.1, 0.9], [0.8, 0.3], [0.5, 0.4], [0.2, 0.7]])
@@ -114,8 +114,18 @@ def test_a_missing_label_is_told_as_half(line, batch, step):
     assert moved.tolist() == [True, True, True, False]
 
 
-def test_the_adversary_does_not_move_the_features(line, batch):
-    method = made(line(2))
+def test_the_adversary_does_not_move_the_features(batch):
+    class Deep(Network):  # a network whose features are learnt
+        def __init__(self):
+            super().__init__()
+            self.width = 3
+            self.body, self.head = torch.nn.Linear(2, 3), torch.nn.Linear(3, 1)
+
+        def represent(self, image):
+            pooled = self.body(image.flatten(1))
+            return Representation(pooled.unsqueeze(1), pooled, self.head(pooled), (1, 1))
+
+    method = made(Deep())
     _, second = method.turns(batch(PIXELS, TARGET))
     second.loss.backward()
     assert all(p.grad is None for p in method.net.parameters())
