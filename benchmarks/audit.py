@@ -96,7 +96,9 @@ def evidence(of: Study, frame: pd.DataFrame) -> Evidence:
         }
         parts.append(frame[["image_id"]].assign(**rows))
     predictions = pd.concat(parts, ignore_index=True).astype({"score": "float32"})
-    return Evidence(predictions, pd.DataFrame({"label": of.labels, "value": THRESHOLD}))
+    return Evidence(
+        predictions, pd.DataFrame({"label": of.labels, "group": "all", "value": THRESHOLD})
+    )
 
 
 def config(resamples: int, matched: tuple[str, ...]) -> AuditConfig:

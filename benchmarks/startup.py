@@ -107,7 +107,7 @@ def _command(folder: Path, labels: tuple[str, ...]) -> list[str]:
     settings = at_scale(yaml.safe_load(PARAMS.read_text()), "demo")
     spec = {
         "method": "erm",
-        "hyper": {},
+        "hyper": settings["methods"]["erm"],
         "groups": [],
         "labels": labels,
         "seed": 0,

@@ -129,7 +129,7 @@ def _learning(
     torch.manual_seed(0)
     kind = methods.get("erm")
     net = backbones.build(name, "none", LABELS, size, channels)
-    method = kind(net, Groups(("all",), (1,)), kind.config_type())
+    method = kind(net, Groups(("all",), (1,)), kind.config_type(weighted_bce=False))
     device.place(method, at)
     method.train()
     adam = Adam(kind="adamw", learning_rate=1e-4, weight_decay=1e-4)

@@ -3,13 +3,13 @@
 import numpy as np
 import pandas as pd
 
-from cxrfair import tables, thresholds
+from cxrfair import group_thresholds, tables, thresholds
 from cxrfair.audit import AuditConfig, Evidence, Model, audit
 from cxrfair.report import StudyResults, composition
 from cxrfair.report._results import Decoding, Leakage
-from cxrfair.selection import select
+from cxrfair.selection import choose, select
 from cxrfair.statistics import cells
-from cxrfair.studies import Study
+from cxrfair.studies import Study, scored_by, trained
 
 PARTS = ("positive", "negative")
 AGES = ("0-20", "20-40", "40-60", "60-80")
@@ -73,10 +73,14 @@ def evidence(of, n=600):
         cohorts[dataset], fold = cohort(dataset, n)
         for variant in of.variants:
             for seed in of.seeds:
-                key = Model(dataset, variant, seed)
-                rows = predictions(of, cohorts[dataset], fold, key)
-                fitted = thresholds.fit(rows[rows["fold"] == "validation"], rule)
-                models[key] = Evidence(rows, fitted)
+                scored = Model(dataset, scored_by(of, variant), seed)
+                rows = predictions(of, cohorts[dataset], fold, scored)
+                seen, chosen = rows[rows["fold"] == "validation"], of.variants[variant]
+                fitted = thresholds.fit(seen, rule)
+                if chosen.post is not None:
+                    groups = group_thresholds.groups(cohorts[dataset], chosen.groups)
+                    fitted = group_thresholds.fit(seen, groups, chosen.post, fitted)
+                models[Model(dataset, variant, seed)] = Evidence(rows, fitted)
     return models, cohorts
 
 
@@ -90,7 +94,7 @@ def probed(of, cohorts):
         {"dataset": d, "variant": v, "seed": s, "fold": f, "attribute": a, "group": g}
         | {"label": label, "within": within, "value": 0.6 + s / 10}
         for d in of.datasets
-        for v in of.variants
+        for v in trained(of)
         for s in of.seeds
         for f in ("validation", "test")
         for a, names in groups.items()
@@ -102,6 +106,46 @@ def probed(of, cohorts):
     ends = {"ci_low": frame["value"] - 0.1, "ci_high": frame["value"] + 0.1}
     noted = frame.assign(**ends, note=pd.Series(None, frame.index, "str"))
     return noted[tables.ATTRIBUTE_LEAKAGE.schema.names]
+
+
+SETTINGS = {
+    "erm": {"weighted_bce": False},
+    "group_dro": {"step_size": 0.01},
+    "jtt": {"upweight": 5},
+}
+
+
+def cards(of):
+    """What may lie beside the weights of every model that was trained."""
+    stated = {
+        "batch_statistics": "one mixed forward pass",
+        "provenance": "none",
+        "source": "A paper, 2020",
+    }
+    return {
+        (dataset, name, seed): {
+            "method": of.variants[name].method,
+            "settings": SETTINGS[of.variants[name].method],
+            "groups": list(of.variants[name].groups),
+            **stated,
+        }
+        for dataset in of.datasets
+        for name in trained(of)
+        for seed in of.seeds
+    }
+
+
+def searched(of, seen, cohorts):
+    """What a search might have found: seeds in place of draws."""
+    found = []
+    for dataset, variant in [(d, v) for d in of.datasets for v in trained(of) if of.search]:
+        alone = of.model_copy(update={"datasets": (dataset,), "reference": variant})
+        draws = {n: seen[Model(dataset, variant, s)] for n, s in enumerate(of.seeds)}
+        rows = choose(alone, draws, cohorts[dataset], of.search.rule)
+        values = [f'{{"settings": {{"rate": 0.{n}}}, "train": {{}}}}' for n in draws]
+        place = {"study": "quick", "dataset": dataset, "variant": variant, "rule": of.search.rule}
+        found.append(rows.assign(**place, settings=values)[tables.SEARCH.schema.names])
+    return pd.concat(found, ignore_index=True) if found else tables.SEARCH.empty()
 
 
 def results(simulated=frozenset({"mimic"}), n=600, **changes):
@@ -131,8 +175,10 @@ def results(simulated=frozenset({"mimic"}), n=600, **changes):
         resamples=CONFIG.resamples,
         confidence=CONFIG.confidence,
         min_group_size=CONFIG.min_group_size,
+        cards=cards(of),
         titles={"nih": "NIH"},
         attribute_leakage=leakage,
+        search=searched(of, seen, cohorts),
         selection=select("quick", of, seen, cohorts, leakage.query("fold == 'validation'")),
     )
 

@@ -52,5 +52,15 @@ def overridden(section: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[s
     return merged
 
 
+def train_section(params: Mapping[str, Any], variant: Mapping[str, Any]) -> dict[str, Any]:
+    """Return section `train` as it holds for a variant of a study.
+
+    `recipes.<method>` of params.yaml takes the place of `train`, the variant's own `train` that of
+    both; each only where it says something.
+    """
+    recipe = params["recipes"].get(variant.get("method")) or {}
+    return overridden(overridden(params["train"], recipe), variant.get("train", {}))
+
+
 def _one_kind(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
     return bool(new.get("kind", old.get("kind")) == old.get("kind"))

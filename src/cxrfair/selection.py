@@ -1,4 +1,4 @@
-"""Which of a study's models each rule would choose, judged on validation alone."""
+"""Which of a study's models, or of a search's draws, rules choose, judged on validation alone."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,20 +8,21 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cxrfair import metrics
-from cxrfair.audit import Evidence, Model, align
 from cxrfair.errors import CxrfairError
+from cxrfair.evidence import Evidence, Model, align
 from cxrfair.statistics.bootstrap import patient_counts
 from cxrfair.statistics.cells import BETWEEN, Cell, known
 from cxrfair.statistics.estimates import estimate
 from cxrfair.statistics.panels import join
 from cxrfair.statistics.selection import RULES, Candidates
-from cxrfair.studies import Study
+from cxrfair.studies import Study, trained
 from cxrfair.tables import SELECTION
-from cxrfair.thresholds import FOLD
+from cxrfair.thresholds import ALL, FOLD
 
 Array = NDArray[np.float64]
 METRIC = "auroc"
 LEAKAGE_RULE = "min_leakage"
+UNDEFINED = "nothing to choose by is defined; the first draw with scores, or else draw 0"
 
 
 class SelectionError(CxrfairError):
@@ -55,14 +56,16 @@ def select(
 ) -> pd.DataFrame:
     """Apply every rule of `statistics.selection` to a study's models, by data set and attribute.
 
-    Every variant and seed is a candidate. AUROC, over all validation images, of the worst group
+    Every trained variant and seed is a candidate: what only decides differently has the scores of
+    its upstream. AUROC, over all validation images, of the worst group
     and between groups (largest less smallest), is a mean over the labels that define it; so is
     each group's, for `dto`. Images of unknown group enter the overall AUROC alone.
 
     Parameters
     ----------
     models
-        Rows of `tables.PREDICTIONS` of the validation fold, for each data set, variant and seed.
+        Rows of `tables.PREDICTIONS` of the validation fold, for each data set, trained variant and
+        seed.
     cohorts
         Rows of `tables.COHORT` by data set: patients and attributes.
     leakage
@@ -87,7 +90,7 @@ def select(
     _refuse_others("attribute_leakage", leakage)
     rows: list[dict[str, object]] = []
     for dataset in study.datasets:
-        keys = [Model(dataset, v, seed) for v in study.variants for seed in study.seeds]
+        keys = [Model(dataset, v, seed) for v in trained(study) for seed in study.seeds]
         missing = [key for key in keys if key not in models]
         if missing:
             said = f"no predictions of {missing[0]}; {len(missing)} are missing"
@@ -98,6 +101,66 @@ def select(
             found = _choose(field, attribute, _leakage(mine, attribute, keys))
             rows += [{"study": study_name, "dataset": dataset, **row} for row in found]
     return pd.DataFrame(rows, columns=SELECTION.schema.names)
+
+
+def choose(
+    study: Study, draws: Mapping[int, pd.DataFrame], cohort: pd.DataFrame, rule: str
+) -> pd.DataFrame:
+    """Choose one of a variant's draws of settings by a rule of `statistics.selection`.
+
+    AUROC is as in `select`. The worst group is the worst of all the study's attributes, the gap the
+    largest between the groups of one; for `dto` each group of each attribute is an axis. An
+    attribute with fewer than two defined groups is left out of the worst and the gap.
+
+    Parameters
+    ----------
+    study
+        Of one data set and one variant: only labels and attributes are asked for, and names to tell
+        what is wrong.
+    draws
+        Rows of `tables.PREDICTIONS` of the validation fold by number of the draw, 0 among them. One
+        without rows is never chosen, except for 0 where none has any. Where nothing to choose by is
+        defined it is the first that has rows: 0, which is as params.yaml says, if it has.
+
+    Returns
+    -------
+    DataFrame
+        A row a draw, in order: draw, overall, worst, gap (NaN where undefined), whether it is
+        chosen, and a note where groups or labels do not enter.
+
+    Raises
+    ------
+    SelectionError, AuditError
+        As `select`.
+    """
+    scored = [number for number in sorted(draws) if len(draws[number])]
+    found = pd.DataFrame(columns=["overall", "worst", "gap", "note"])
+    picked: list[int] = []
+    if scored:
+        (dataset,), (seed, *_) = study.datasets, study.seeds
+        keys = [Model(dataset, f"{study.reference}/draw-{number}", seed) for number in scored]
+        field = _judge(study, {k: draws[n] for k, n in zip(keys, scored, strict=True)}, cohort)
+        of, gap, said = _over_attributes(field, study.attributes)
+        columns = {"overall": of.overall, "worst": of.worst, "gap": gap, "note": said or None}
+        found = pd.DataFrame(columns, index=scored)
+        picked = [scored[i] for i in RULES[rule](of)]
+    found = found.reindex(sorted(draws)).rename_axis("draw").reset_index()
+    chosen = found["draw"] == (picked or scored or [0])[0]
+    note = found["note"] if picked else found["note"].mask(chosen, UNDEFINED)
+    numbers = dict.fromkeys(("overall", "worst", "gap"), "float64")
+    return found.astype(numbers).assign(chosen=chosen, note=note)
+
+
+def _over_attributes(field: _Field, attributes: Sequence[str]) -> tuple[Candidates, Array, str]:
+    """Return candidates by the groups of all attributes, their gaps, and what is left out."""
+    of = [field.of(attribute) for attribute in attributes]
+    worst, gap = (np.stack(parts) for parts in zip(*(_between(a) for _, a in of), strict=True))
+    low, high = np.fmin.reduce(worst), np.fmax.reduce(gap)  # these leave NaN out
+    groups = np.concatenate([known for _, known in of], axis=-1)
+    unprobed = np.full(len(field.models), np.nan)
+    names = [group for names, _ in of for group in names]
+    candidates = Candidates(field.overall(), _mean(low), _mean(groups), unprobed)
+    return candidates, _mean(high), _left_out(names, groups, low)
 
 
 def _refuse_others(where: str, rows: pd.DataFrame) -> None:
@@ -112,7 +175,7 @@ def _judge(study: Study, models: Mapping[Model, pd.DataFrame], cohort: pd.DataFr
     """Compute every model's AUROC for each label in each cell of the validation images."""
     for key, rows in models.items():
         _refuse_others(str(key), rows)
-    undecided = pd.DataFrame({"label": study.labels, "value": np.nan})
+    undecided = pd.DataFrame({"label": study.labels, "group": ALL, "value": np.nan})
     scored = {key: Evidence(rows, undecided) for key, rows in models.items()}
     images = align(study, scored, cohort, FOLD)
     as_it_is = patient_counts(images.n_patients, 0, 0)

@@ -19,11 +19,13 @@ from cxrfair.labels import LabelConfig
 from cxrfair.phantom import PhantomConfig
 from cxrfair.pretrained import BackboneError, origin
 from cxrfair.probes import ProbeConfig
+from cxrfair.ranges import within
 from cxrfair.report import ReportConfig
-from cxrfair.scales import overridden, resolve
+from cxrfair.scales import overridden, resolve, train_section
+from cxrfair.search import free
 from cxrfair.shown import DrawConfig
 from cxrfair.splits import SplitConfig
-from cxrfair.studies import Study, StudyError, Variant, single, upstream_of
+from cxrfair.studies import Search, Study, StudyError, Variant, single, upstream_of
 from cxrfair.thresholds import ThresholdConfig
 from cxrfair.tracking import TrackingConfig
 from cxrfair.training import validation
@@ -62,6 +64,7 @@ def params_type() -> type[Section]:
         split=(SplitConfig, ...),
         images=(ImageConfig, ...),
         train=(TrainConfig, ...),
+        recipes=(_registry("Recipes", dict.fromkeys(methods.names(), dict[str, Any])), ...),
         methods=(
             _registry("Methods", {n: methods.get(n).config_type for n in methods.names()}),
             ...,
@@ -93,6 +96,9 @@ def check(params: Mapping[str, Any]) -> Section:
         parsed: Any = params_type().model_validate_json(text)
     except ValidationError as error:
         raise ConfigError(explain(error, "", text)) from None
+    if faults := _recipe_faults(parsed):
+        # First: what a recipe gets wrong would be told again of every variant that takes it.
+        raise ConfigError("\n".join(dict.fromkeys(faults)))
     faults = [
         fault for name, study in parsed.studies.items() for fault in _faults(name, study, parsed)
     ]
@@ -106,7 +112,7 @@ def check(params: Mapping[str, Any]) -> Section:
     return section
 
 
-def _registry(title: str, sections: Mapping[str, type[Section]]) -> type[Section]:
+def _registry(title: str, sections: Mapping[str, Any]) -> type[Section]:
     """Make the type of a section with one optional part for each file of a registry."""
     fields: dict[str, Any] = {name: (kind | None, None) for name, kind in sections.items()}
     return create_model(title, __base__=Section, **fields)
@@ -153,10 +159,10 @@ def _faults(name: str, study: Study, params: Any) -> list[str]:
     ]
     attributes = (*ATTRIBUTES, *params.sdoh.attributes)
     faults += _attribute_faults(f"{where}.attributes", single(study.attributes), attributes)
-    for name, variant in study.variants.items():
-        place = f"{where}.variants.{name}"
+    for row, variant in study.variants.items():
+        place = f"{where}.variants.{row}"
         if variant.post is None:
-            faults += _variant_faults(place, study, name, params)
+            faults += _variant_faults(place, study, row, params)
         else:
             faults += _attribute_faults(f"{place}.groups", variant.groups, attributes)
     return faults
@@ -178,17 +184,32 @@ def _variant_faults(where: str, study: Study, name: str, params: Any) -> list[st
     if not faults:
         faults += _group_faults(where, method, variant.groups)
         faults += _override_faults(where, method, variant, params)
-        faults += _upstream_faults(where, method, study, name)
+        faults += _upstream_faults(where, method, study, name, params)
+    if study.search is not None and not faults:
+        faults += _search_faults(where, study.search, variant, params)
     return faults
+
+
+def _search_faults(where: str, search: Search, variant: Variant, params: Any) -> list[str]:
+    """Refuse a search that would train a variant alike in every draw."""
+    hyper = overridden(getattr(params.methods, str(variant.method)).model_dump(), variant.settings)
+    sections: dict[str, Section] = {
+        "settings": methods.get(str(variant.method)).config_type.parse(json.dumps(hyper)),
+        "train": TrainConfig.parse(json.dumps(_train(params, variant.model_dump()))),
+    }
+    if any(free(within(sections[part]), getattr(variant, part)) for part in search.tuned):
+        return []
+    tuned = " and ".join(search.tuned)
+    return [f"{where}: its {tuned} leave a search nothing to draw; see search.tuned of the study"]
 
 
 def _override_faults(where: str, method: str, variant: Variant, params: Any) -> list[str]:
     """List what is wrong with the values a variant sets for itself."""
     kind = methods.get(method).config_type
-    section = getattr(params.methods, method)
+    settings = overridden(getattr(params.methods, method).model_dump(), variant.settings)
+    train = _train(params, variant.model_dump())
     faults = []
-    for key, reader, base in (("settings", kind, section), ("train", TrainConfig, params.train)):
-        values = overridden(base.model_dump(), getattr(variant, key))
+    for key, reader, values in (("settings", kind, settings), ("train", TrainConfig, train)):
         try:
             parsed: Any = reader.parse(json.dumps(values), f"{where.split(' ')[1]}.{key}")
         except ConfigError as error:
@@ -197,6 +218,24 @@ def _override_faults(where: str, method: str, variant: Variant, params: Any) -> 
         if key == "train":
             faults += _train_faults(parsed)
     return faults
+
+
+def _recipe_faults(params: Any) -> list[str]:
+    """List what is wrong with section `train` as each recipe changes it."""
+    faults = []
+    for method, recipe in params.recipes:
+        if recipe is not None:
+            values = json.dumps(_train(params, {"method": method}))
+            try:
+                faults += _train_faults(TrainConfig.parse(values, f"recipes.{method}"))
+            except ConfigError as error:
+                faults.append(str(error))
+    return faults
+
+
+def _train(params: Any, variant: Mapping[str, Any]) -> dict[str, Any]:
+    """Return section `train` as it holds for a variant."""
+    return train_section(params.model_dump(include={"train", "recipes"}), variant)
 
 
 def _train_faults(train: TrainConfig) -> list[str]:
@@ -215,18 +254,33 @@ def _weights_fault(backbone: str, pretrained: str) -> str:
     return ""
 
 
-def _upstream_faults(where: str, method: str, study: Study, name: str) -> list[str]:
-    """Say where a method lacks the model it starts from, or is given one it does not use."""
+def _upstream_faults(where: str, method: str, study: Study, name: str, params: Any) -> list[str]:
+    """Say where a method lacks the model it starts from, or is given one it cannot use."""
     variant = study.variants[name]
     needs = methods.get(method).needs
     if not needs:
         unused = f"{where}.upstream: {variant.upstream!r}; {method} starts from no model"
         return [] if variant.upstream is None else [unused]
     try:
-        upstream_of(study, name, needs.partition("@")[0])
+        upstream = upstream_of(study, name, needs.partition("@")[0])
     except StudyError as error:
         return [f"{where.removesuffix(f'variants.{name}')}{error}"]
-    return []
+    return _network_faults(where, method, (variant, study.variants[upstream]), params)
+
+
+def _network_faults(
+    where: str, method: str, pair: tuple[Variant, Variant], params: Any
+) -> list[str]:
+    """Say where a method that deploys its upstream's network is given another backbone than it."""
+    if not methods.get(method).deploys_upstream:
+        return []
+    own, given = (_train(params, variant.model_dump()) for variant in pair)
+    return [
+        f"{where}.train.{key}: {own[key]!r}; {method} deploys the network it starts from, "
+        f"allowed is that one's: {given[key]!r}"
+        for key in ("backbone", "channels")
+        if own[key] != given[key]
+    ]
 
 
 def _group_faults(where: str, method: str, groups: tuple[str, ...]) -> list[str]:

@@ -11,6 +11,7 @@ from cxrfair.errors import CxrfairError
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 Post = Literal["equalised_odds", "equal_opportunity"]
 OF_TRAINING = frozenset({"method", "rebalance", "settings", "train"})
+Tuned = Literal["settings", "train"]  # what a search draws, by the keys of a variant
 SEPARATOR = " x "  # between the attributes of an intersection, and between their values
 
 
@@ -50,15 +51,29 @@ class Variant(Section):
         if self.upstream is None:
             raise ValueError("no `upstream`; `post` needs the variant whose scores it takes")
         if not self.groups:
-            raise ValueError("`groups` is empty; `post` needs the attributes its groups are made of")
+            raise ValueError("no `groups`; `post` needs the attributes its groups are made of")
         return self
+
+
+class Search(Section):
+    """How the settings of every trained variant of a study are chosen, on validation images.
+
+    Of `draws` draws, one of which is what params.yaml says, `rule` (of `statistics.selection`)
+    chooses one. `tuned` is what is drawn: the settings of the method, those of `train`, or both.
+    """
+
+    draws: Annotated[int, Field(ge=2)]
+    seed: NonNegativeInt
+    rule: Literal["overall", "minimax", "dto"]
+    tuned: tuple[Tuned, ...] = Field(("settings", "train"), min_length=1)
 
 
 class Study(Section):
     """One entry of `studies` in params.yaml.
 
     An attribute may be an intersection, written `sex x age`. `products` are what is kept of every
-    model beside its predictions: features of all images, maps of what it looks at in some.
+    model beside its predictions: features of all images, maps of what it looks at in some. With a
+    `search` each trained variant's settings are chosen among draws before it is trained.
     """
 
     datasets: tuple[Name, ...] = Field(min_length=1)
@@ -68,6 +83,7 @@ class Study(Section):
     variants: dict[Name, Variant] = Field(min_length=1)
     products: tuple[Literal["embeddings", "maps"], ...] = ()
     seeds: tuple[NonNegativeInt, ...] = Field(min_length=1)
+    search: Search | None = None
 
     @model_validator(mode="after")
     def _names_hang_together(self) -> Self:

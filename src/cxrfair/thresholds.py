@@ -1,6 +1,6 @@
 """Thresholds that turn scores into decisions, fitted on validation alone."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
@@ -15,6 +15,7 @@ from cxrfair.errors import CxrfairError
 Array = NDArray[np.float64]
 Goal = Callable[[Array, Array, Array], Array]
 FOLD = "validation"
+ALL = "all"  # the group of a threshold that holds for every image
 SETTINGS: Mapping[str, str] = {"fixed": "value", "fpr_at": "target"}  # the rules that have one
 
 
@@ -73,7 +74,8 @@ def fit(validation: pd.DataFrame, config: ThresholdConfig) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Rows of `tables.THRESHOLDS`; the value is empty, with a note, where the rule is undefined:
+        Rows of `tables.THRESHOLDS`, one a label, of group `all` and with a share of 1; the value
+        is empty, with a note, where the rule is undefined:
         `max_f1` without positives, `youden` with one class, `fpr_at` without negatives or where
         the images of the highest score alone exceed the target.
 
@@ -82,21 +84,37 @@ def fit(validation: pd.DataFrame, config: ThresholdConfig) -> pd.DataFrame:
     ThresholdError
         If a row belongs to another fold.
     """
+    refuse_others(validation)
+    return stack(_fit_label(str(label), of, config) for label, of in validation.groupby("label"))
+
+
+def refuse_others(validation: pd.DataFrame) -> None:
+    """Stop at rows of another fold.
+
+    Raises
+    ------
+    ThresholdError
+        Naming the first of those folds.
+    """
     others = validation[validation["fold"] != FOLD]
     if len(others):
         first = others.iloc[0]
         raise ThresholdError(
             f"thresholds.fold: {first['fold']!r}; allowed: {FOLD} ({len(others)} rows)"
         )
-    rows = [_fit_label(str(label), of, config) for label, of in validation.groupby("label")]
-    return pd.DataFrame(rows, columns=list(_COLUMNS)).astype(_COLUMNS)
+
+
+def stack(rows: Iterable[Mapping[str, object]]) -> pd.DataFrame:
+    """Make rows of `tables.THRESHOLDS` of records."""
+    return pd.DataFrame(list(rows), columns=list(_COLUMNS)).astype(_COLUMNS)
 
 
 def _fit_label(label: str, rows: pd.DataFrame, config: ThresholdConfig) -> dict[str, object]:
     """Make the row of one label."""
+    whole = {"label": label, "group": ALL, "part": 0, "share": 1.0, "rule": config.rule}
     if config.rule == "fixed":
         found: dict[str, object] = {"value": config.value, "fitted_on": "nothing", "note": None}
-        return {"label": label, "rule": config.rule, "n": 0, "n_positive": 0, **found}
+        return {**whole, "n": 0, "n_positive": 0, **found}
     judged = rows.dropna(subset=["target", "score"])
     target = judged["target"].to_numpy(np.float64)
     rule = _rule(config)
@@ -105,17 +123,16 @@ def _fit_label(label: str, rows: pd.DataFrame, config: ThresholdConfig) -> dict[
         value = _best(target, judged["score"].to_numpy(np.float64), rule.goal)
         why = "the highest score alone exceeds the target FPR" if np.isnan(value) else None
     return {
-        "label": label,
+        **whole,
         "value": value,
-        "rule": config.rule,
         "fitted_on": FOLD,
         "n": len(target),
         "n_positive": int(target.sum()),
-        "note": "; ".join(note for note in (why, _left_out(rows)) if note) or None,
+        "note": "; ".join(note for note in (why, left_out(rows)) if note) or None,
     }
 
 
-def _left_out(rows: pd.DataFrame) -> str | None:
+def left_out(rows: pd.DataFrame) -> str | None:
     """Count the images that nothing could be learnt from."""
     no_target = rows["target"].isna()
     counts = {"target": no_target.sum(), "score": (rows["score"].isna() & ~no_target).sum()}
@@ -190,7 +207,10 @@ def _rule(config: ThresholdConfig) -> _Rule:
 
 _COLUMNS = {
     "label": "str",
+    "group": "str",
+    "part": "int32",
     "value": "float64",
+    "share": "float64",
     "rule": "str",
     "fitted_on": "str",
     "n": "int64",

@@ -141,7 +141,7 @@ def test_scores_that_are_no_numbers_are_not_judged_where_the_field_refuses_all(m
     rows = made.predictions(study, cohort, fold, key)
     women = cohort.loc[cohort["sex"] == "female", "image_id"]
     lost = (rows["label"] == "no_finding") & rows["image_id"].isin(women)
-    thresholds = pd.DataFrame({"label": study.labels, "value": 0.5})
+    thresholds = pd.DataFrame({"label": study.labels, "group": "all", "value": 0.5})
     models = {key: Evidence(rows.assign(score=rows["score"].mask(lost)), thresholds)}
     found = audit("quick", study, models, {"nih": cohort}, made.CONFIG).metrics
     rows = found[found["metric"] == "auroc"].set_index(["label", "group"])

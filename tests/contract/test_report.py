@@ -16,7 +16,8 @@ VARIANTS = {"erm": {"method": "erm"}, "dro": {"method": "group_dro"}, "jtt": {"m
 
 @pytest.fixture(scope="module")
 def private(made):
-    return made.results(variants=VARIANTS, products=("embeddings",))
+    search = {"draws": 2, "seed": 0, "rule": "overall"}
+    return made.results(variants=VARIANTS, products=("embeddings",), search=search)
 
 
 @pytest.fixture(scope="module", params=["private", "public", "one data set, one variant, tiny"])

@@ -7,7 +7,7 @@ from sklearn.metrics import roc_auc_score
 
 from cxrfair import tables
 from cxrfair.audit import AuditError, Model
-from cxrfair.selection import SelectionError, select
+from cxrfair.selection import UNDEFINED, SelectionError, choose, select
 from cxrfair.statistics.cells import group_values
 
 NAMES = ["study", "dataset", "attribute", "rule"]
@@ -198,3 +198,98 @@ def test_groups_that_do_not_enter_are_named(given):
     found = select("s", of, models, moved, NONE)
     notes = found.loc[found["attribute"] == "age", "note"]
     assert notes.str.contains("undefined for some label and left out there: .*20-40").all()
+
+
+# Four women and four men, half of each positive. One inversion among the 2 x 2 pairs of a group
+# costs it a quarter; pairs of a positive and a negative of different groups count overall alone.
+PEOPLE = pd.DataFrame({"image_id": list("abcdefgh"), "patient_id": list("abcdefgh")}).assign(
+    sex=["female"] * 4 + ["male"] * 4, age=["old", "young"] * 4
+)
+TARGET = [1, 1, 0, 0, 1, 1, 0, 0]
+DRAWN = {
+    # women 1.0, men 1.0, but women's scores lie above men's: overall 12 of 16 pairs
+    0: [8, 7, 6, 5, 4, 3, 2, 1],
+    # women 1.0, men 0.5: overall 14 of 16
+    1: [9, 8, 2, 1, 7, 3, 5, 4],
+    # women 0.75, men 0.75: overall 12 of 16
+    2: [9, 4, 5, 1, 8, 3, 6, 2],
+}
+
+
+def drawn(scores=DRAWN, fold="validation"):
+    rows = pd.DataFrame({"image_id": list("abcdefgh"), "label": "edema", "target": TARGET})
+    rows = rows.astype({"target": "Int8"}).assign(fold=fold)
+    return {n: rows.assign(score=np.array(of, np.float32) / 10) for n, of in scores.items()}
+
+
+def of_sex(made, attributes=("sex",)):
+    names = {"datasets": ("nih",), "labels": ("edema",), "attributes": attributes}
+    return made.study(**names, variants={"v": {"method": "erm"}}, reference="v", seeds=(0,))
+
+
+def auroc(scores, rows):
+    pairs = [(scores[i], scores[j]) for i in rows for j in rows if TARGET[i] > TARGET[j]]
+    return np.mean([(high > low) + (high == low) / 2 for high, low in pairs])
+
+
+@pytest.mark.parametrize(("rule", "wanted"), [("overall", 1), ("minimax", 0), ("dto", 0)])
+def test_a_draw_is_chosen_by_hand(made, rule, wanted):
+    found = choose(of_sex(made), drawn(), PEOPLE, rule)
+    everyone, women, men = range(8), range(4), range(4, 8)
+    by_hand = {
+        n: [auroc(of, everyone), auroc(of, women), auroc(of, men)] for n, of in DRAWN.items()
+    }
+    assert [round(v[0], 4) for v in by_hand.values()] == [0.75, 0.875, 0.75]
+    for row in found.itertuples():
+        whole, *groups = by_hand[row.draw]
+        assert row.overall == pytest.approx(whole)
+        assert row.worst == pytest.approx(min(groups))
+        assert row.gap == pytest.approx(max(groups) - min(groups))
+    assert found.loc[found["chosen"], "draw"].tolist() == [wanted]
+    assert found["note"].isna().all()
+
+
+def test_the_worst_group_is_of_all_attributes_and_the_gap_of_one(made):
+    """Old people are a, c, e, g; young ones b, d, f, h."""
+    found = choose(of_sex(made, ("sex", "age")), drawn(), PEOPLE, "minimax")
+    for row in found.itertuples():
+        of = DRAWN[row.draw]
+        sexes = [auroc(of, range(4)), auroc(of, range(4, 8))]
+        ages = [auroc(of, range(0, 8, 2)), auroc(of, range(1, 8, 2))]
+        assert row.worst == pytest.approx(min(sexes + ages))
+        assert row.gap == pytest.approx(max(max(sexes) - min(sexes), max(ages) - min(ages)))
+
+
+def test_equal_draws_are_the_first_and_adding_one_that_is_worse_changes_nothing(made):
+    same = drawn({3: DRAWN[1], 1: DRAWN[1], 0: DRAWN[2]})
+    found = choose(of_sex(made), same, PEOPLE, "overall")
+    assert found["draw"].tolist() == [0, 1, 3]
+    assert found["chosen"].tolist() == [False, True, False]
+
+
+def test_a_draw_without_scores_is_never_chosen_unless_nothing_is_defined(made):
+    nothing = tables.PREDICTIONS.empty()
+    found = choose(of_sex(made), {0: nothing, **drawn({1: DRAWN[2]})}, PEOPLE, "overall")
+    assert found["chosen"].tolist() == [False, True]
+    assert found.loc[0, ["overall", "worst", "gap"]].isna().all()
+    found = choose(of_sex(made), {0: nothing, 1: nothing}, PEOPLE, "overall")
+    assert found["chosen"].tolist() == [True, False]
+    assert found["note"].fillna("").tolist() == [UNDEFINED, ""]
+
+
+def test_a_rule_that_has_nothing_to_go_by_leaves_settings_as_they_are(made):
+    alone = PEOPLE.assign(sex="female")
+    assert choose(of_sex(made), drawn(), alone, "overall").loc[1, "chosen"]
+    for rule in ("minimax", "dto"):
+        found = choose(of_sex(made), drawn(), alone, rule)
+        assert found["chosen"].tolist() == [True, False, False]
+        assert found.loc[0, "note"] == UNDEFINED
+        without = {0: tables.PREDICTIONS.empty(), **drawn({1: DRAWN[1], 2: DRAWN[2]})}
+        found = choose(of_sex(made), without, alone, rule)
+        assert found["chosen"].tolist() == [False, True, False]
+        assert found.loc[1, "note"] == UNDEFINED
+
+
+def test_no_draw_is_chosen_by_test_images(made):
+    with pytest.raises(SelectionError, match="'test'; allowed: validation"):
+        choose(of_sex(made), drawn(fold="test"), PEOPLE, "overall")

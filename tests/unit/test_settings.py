@@ -161,3 +161,146 @@ def test_without_a_model_to_start_from_a_method_is_refused(params):
     changed["studies"]["quickstart"]["reference"] = "dro"
     with pytest.raises(ConfigError, match="one of this study's: none"):
         settings.check(changed)
+
+
+def faap(params, train=None, upstream_train=None):
+    """Add a variant that deploys the network of another, each with a `train` of its own."""
+    base = {"method": "erm", "train": upstream_train or {}}
+    changed = wrong(params, "studies.quickstart.variants.base", base)
+    own = {"method": "faap", "upstream": "base", "groups": ["sex"], "train": train or {}}
+    return with_variant(changed, **own)
+
+
+@pytest.mark.parametrize("train", [{}, {"backbone": "test_vit"}, {"channels": 3, "epochs": 3}])
+def test_a_method_that_deploys_its_upstream_has_that_ones_network(params, train):
+    settings.check(faap(params, train, train))
+    settings.check(faap(params, {**train, "batch_size": 8}, train))  # nothing else must be the same
+
+
+@pytest.mark.parametrize(
+    ("train", "upstream", "message"),
+    [
+        ({"backbone": "test_vit"}, {}, "train.backbone: 'test_vit'; faap deploys .*'test_resnet'"),
+        ({}, {"backbone": "test_vit"}, "train.backbone: 'test_resnet'; faap deploys .*'test_vit'"),
+        ({"channels": 3}, {}, "train.channels: 3; faap deploys the network .*that one's: 1"),
+    ],
+    ids=str,
+)
+def test_another_network_than_the_one_deployed_is_refused(params, train, upstream, message):
+    place = "params.yaml studies.quickstart.variants.own."
+    with pytest.raises(ConfigError, match=place + message) as found:
+        settings.check(faap(params, train, upstream))
+    assert len(str(found.value).splitlines()) == 1
+
+
+def test_networks_are_compared_at_the_scale_that_is_run(params):
+    small = {"backbone": {"demo": "test_resnet", "small": "test_vit", "paper": "test_vit"}}
+    changed = faap(params, upstream_train=small)
+    settings.check(changed | {"scale": "demo"})
+    with pytest.raises(ConfigError, match="'resnet18'; faap .*'test_vit'"):
+        settings.check(changed | {"scale": "small"})
+
+
+def test_who_only_looks_at_its_upstream_may_have_another_network(params):
+    own = {"method": "jtt", "upstream": "erm_balanced", "train": {"backbone": "test_vit"}}
+    settings.check(with_variant(params, **own))
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("recipes.ubaai", {}, "params.yaml recipes.ubaai: no such setting"),
+        ("recipes.ubaia", 3, r"params.yaml recipes.ubaia: .*object \(got 3\)"),
+        ("recipes.ubaia.epohcs", 3, "params.yaml recipes.ubaia.epohcs: no such setting"),
+        ("recipes.ubaia.epochs", 0, r"params.yaml recipes.ubaia.epochs: .*greater than 0"),
+        ("recipes.ubaia.epochs", 1, "params.yaml recipes.ubaia: early_epochs 2 is after the last"),
+        ("recipes.jtt", {"schedule": {"kind": "constant"}}, "schedule.warmup_epochs: .*missing"),
+        ("recipes.erm", {"validation": {"measure": "tpr"}}, "measure: 'tpr' is a metric of decis"),
+        ("recipes.erm", {"backbone": "resnet0"}, "timm has no .*resnet0"),
+    ],
+)
+def test_a_wrong_recipe_is_told_once_whether_or_not_a_variant_takes_it(
+    params, path, value, message
+):
+    with pytest.raises(ConfigError, match=message) as found:
+        settings.check(wrong(params, path, value))
+    assert len(str(found.value).splitlines()) == 1
+
+
+def test_all_wrong_recipes_are_told_at_once(params):
+    changed = wrong(wrong(params, "recipes.ubaia.epochs", 0), "recipes.jtt", {"epochs": -1})
+    with pytest.raises(ConfigError, match=r"(?s)recipes.jtt.epochs.*recipes.ubaia.epochs"):
+        settings.check(changed)
+
+
+def test_a_variant_is_checked_with_the_recipe_of_its_method(params):
+    # Four images are enough for two parts, not for three.
+    changed = wrong(params, "recipes.erm", {"batch_size": 4})
+    settings.check(with_variant(changed, method="erm", train={"accumulate": 2}))
+    with pytest.raises(ConfigError, match="own.train: batch_size 4 over 1 processes and 3 parts"):
+        settings.check(with_variant(changed, method="erm", train={"accumulate": 3}))
+    settings.check(with_variant(changed, method="erm", train={"accumulate": 3, "batch_size": 6}))
+
+
+def test_whoever_deploys_its_upstream_is_compared_with_recipes_and_all(params):
+    changed = wrong(params, "recipes.erm", {"backbone": "test_vit"})
+    with pytest.raises(ConfigError, match="train.backbone: 'test_resnet'; faap .*'test_vit'"):
+        settings.check(faap(changed))
+    settings.check(faap(changed, train={"backbone": "test_vit"}))
+    settings.check(faap(wrong(changed, "recipes.faap", {"backbone": "test_vit"})))
+
+
+SEARCH = {"draws": 2, "seed": 0, "rule": "overall"}
+
+
+def searched(params, variant=None, **changes):
+    """The quickstart with a search, and a variant of its own."""
+    changed = wrong(params, "studies.quickstart.search", SEARCH | changes)
+    return with_variant(changed, **variant) if variant else changed
+
+
+def test_a_search_may_be_asked_for(params):
+    settings.check(searched(params))
+    settings.check(searched(params, rule="dto", tuned=["train"]))
+    own = {"optimiser": {"learning_rate": 0.001}}  # leaves the weight decay
+    settings.check(searched(params, {"method": "erm", "train": own}, tuned=["train"]))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"draws": 1}, r"studies.quickstart.search.draws: .*greater than or equal to 2 \(got 1\)"),
+        ({"seed": -1}, "studies.quickstart.search.seed: "),
+        ({"rule": "pareto"}, "studies.quickstart.search.rule: .*'overall', 'minimax' or 'dto'"),
+        ({"tuned": ["method"]}, "studies.quickstart.search.tuned.0: .*'settings' or 'train'"),
+        ({"tuned": []}, "studies.quickstart.search.tuned: .*at least 1"),
+        ({"trials": 3}, "studies.quickstart.search.trials: no such setting"),
+    ],
+    ids=str,
+)
+def test_a_search_that_cannot_be_is_refused(params, change, message):
+    with pytest.raises(ConfigError, match=f"params.yaml {message}"):
+        settings.check(searched(params, **change))
+
+
+def test_a_variant_of_which_nothing_would_be_drawn_is_named(params):
+    fixed = {"optimiser": {"learning_rate": 0.001, "weight_decay": 0.0}}
+    variant = {"method": "group_dro", "groups": ["sex"], "train": fixed}
+    settings.check(searched(params, variant))  # its step size is drawn
+    message = "variants.own: its {} leave a search nothing to draw; see search.tuned"
+    with pytest.raises(ConfigError, match=message.format("train")):
+        settings.check(searched(params, variant, tuned=["train"]))
+    alone = {"settings": {"step_size": 0.5}, **variant}
+    with pytest.raises(ConfigError, match=message.format("settings and train")):
+        settings.check(searched(params, alone))
+
+
+def test_a_variant_with_post_is_checked_as_one_that_is_not_trained(params):
+    odds = {"post": "equalised_odds", "upstream": "erm"}
+    settings.check(with_variant(params, **odds, groups=["sex", "age"]))
+    for groups in (["sx"], ["sex x age"], ["no_finding"]):
+        where = rf"variants.own.groups: no '{groups[0]}'; have sex, age, race"
+        with pytest.raises(ConfigError, match=where):
+            settings.check(with_variant(params, **odds, groups=groups))
+    with pytest.raises(ConfigError, match=r"variants.own.upstream: 'emr'; .* one of \['erm'"):
+        settings.check(with_variant(params, **(odds | {"upstream": "emr"}), groups=["sex"]))

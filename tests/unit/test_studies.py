@@ -3,7 +3,7 @@ import json
 import pytest
 
 from cxrfair.config import ConfigError
-from cxrfair.studies import Study, StudyError, single, upstream_of
+from cxrfair.studies import Study, StudyError, scored_by, single, trained, upstream_of
 
 STUDY = {
     "datasets": ["nih_chestxray14"], "labels": ["no_finding"], "attributes": ["sex", "sex x age"],
@@ -64,3 +64,53 @@ def test_the_only_one_that_fits_needs_no_name():
 def test_an_upstream_that_cannot_be_told_is_an_error_with_the_choices(upstream, method, message):
     with pytest.raises(StudyError, match=message):
         upstream_of(chain(**upstream), "jtt", method)
+
+
+def with_post(**post):
+    """The quick study with a variant of `post` between two trained ones."""
+    usual = {"post": "equalised_odds", "upstream": "erm", "groups": ["sex"]}
+    odds = {key: value for key, value in (usual | post).items() if value is not None}
+    variants = {"erm": {"method": "erm"}, "odds": odds, "b": {"method": "erm"}}
+    return Study.parse(json.dumps(STUDY | {"variants": variants}), "study")
+
+
+def test_a_variant_with_post_has_the_scores_of_its_upstream_and_no_training():
+    study = with_post()
+    assert trained(study) == ("erm", "b")
+    assert [scored_by(study, name) for name in study.variants] == ["erm", "erm", "b"]
+    assert study.variants["odds"].method is None
+
+
+def test_a_trained_variant_scores_itself_whatever_it_starts_from():
+    study = chain(upstream="a")
+    assert [scored_by(study, name) for name in study.variants] == ["a", "b", "dro", "jtt"]
+    assert trained(study) == tuple(study.variants)
+
+
+def test_no_method_starts_from_a_variant_with_post():
+    variants = {"jtt": {"method": "jtt", "upstream": "odds"}}
+    described = json.loads(with_post().model_dump_json(exclude_unset=True))
+    study = Study.parse(json.dumps(described | {"variants": described["variants"] | variants}))
+    with pytest.raises(StudyError, match="'odds' does not fit; .* one of this study's: erm, b$"):
+        upstream_of(study, "jtt", "erm")
+
+
+@pytest.mark.parametrize(
+    ("post", "message"),
+    [
+        ({"upstream": None}, "study.variants.odds: no `upstream`; `post` needs the variant whose"),
+        ({"groups": None}, "study.variants.odds: no `groups`; `post` needs the attributes"),
+        ({"groups": []}, "study.variants.odds: no `groups`"),
+        ({"method": "erm"}, r"study.variants.odds: \['method'\]; a variant with `post` is not tra"),
+        ({"train": {}, "settings": {}}, r"odds: \['settings', 'train'\]; .* leave them out"),
+        ({"rebalance": "none"}, r"study.variants.odds: \['rebalance'\]; a variant with `post`"),
+        ({"post": None}, "study.variants.odds: neither `method` nor `post`; allowed: one of them"),
+        ({"post": "odds"}, "study.variants.odds.post: .*'equalised_odds' or 'equal_opportunity'"),
+        ({"upstream": "x"}, r"variants.odds.upstream: 'x'; .* one of \['erm', 'b'\]"),
+        ({"upstream": "odds"}, r"variants.odds.upstream: 'odds'; .* one of \['erm', 'b'\]"),
+    ],
+    ids=str,
+)
+def test_a_variant_with_post_says_all_it_needs_and_nothing_else(post, message):
+    with pytest.raises(ConfigError, match=message):
+        with_post(**post)

@@ -209,3 +209,33 @@ def test_two_models_that_fit_are_told_apart_by_name(fresh, tmp_path):
     for dataset, files in told.items():
         folder = f"{MODELS}/{dataset}/balanced/seed-0"
         assert files.split() == [f"{folder}/model.json", f"{folder}/early.safetensors"]
+
+
+ODDS = {"post": "equalised_odds", "upstream": "erm", "groups": ["sex"]}
+
+
+def test_thresholds_of_groups_take_the_scores_of_their_upstream_and_train_nothing(workplace):
+    before = {name: stamps(workplace, name) for name in ("erm", "group_dro")}
+    workplace.params(**{f"{QUICKSTART}__variants__odds": ODDS})
+    assert workplace.planned() == {"threshold": 2, **FOLLOWS}
+    workplace.snakemake()
+    assert before == {name: stamps(workplace, name) for name in before}
+    for dataset in DATASETS:
+        folder = workplace.root / KEPT / dataset / "odds" / "seed-0"
+        assert [path.name for path in folder.iterdir()] == ["thresholds.parquet"]
+        found = pd.read_parquet(folder / "thresholds.parquet")
+        assert set(found["group"]) >= {"all", "female", "male"}
+        shares = found.dropna(subset=["share"]).groupby(["label", "group"])["share"].sum()
+        np.testing.assert_allclose(shares, 1)
+        assert not (workplace.root / MODELS / dataset / "odds").exists()
+    rows = pd.read_parquet(workplace.root / "results/metrics/quickstart/summary.parquet")
+    whole = rows.query("metric == 'auroc' and attribute == 'all'")
+    whole = whole.pivot(index=["dataset", "label"], columns="variant", values="value")
+    pd.testing.assert_series_equal(whole["odds"], whole["erm"], check_names=False)
+    page = (workplace.root / "results/report/index.html").read_text()
+    assert "odds (equalised_odds between groups of sex, scores of erm)" in page
+    assert not re.search(r">\s*(nan|None|inf|Traceback)\b", page)
+    assert workplace.planned() == {}
+    workplace.edit("src/cxrfair/group_thresholds.py", 'SEED = "group', 'SEED = "a group')
+    assert workplace.planned()["threshold"] == 6
+    assert "train" not in workplace.planned()

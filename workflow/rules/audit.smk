@@ -29,7 +29,7 @@ rule probe:
 
 rule select:
     input:
-        predictions=models(rules.predict.output.predictions),
+        predictions=models(rules.predict.output.predictions, trained_keys),
         cohorts=per_dataset(rules.group.output.cohort),
         leakage=lambda wildcards: probed(wildcards.study),
         code=code("select", "metrics.auroc"),
@@ -41,7 +41,7 @@ rule select:
         "../envs/cxrfair.yaml"
     params:
         study=lambda w: section("studies", w.study),
-        models=lambda w: json.dumps(model_keys(study_of(w))),
+        models=lambda w: json.dumps(trained_keys(study_of(w))),
     message:
         "{wildcards.study}: choose models by validation"
     shell:
@@ -52,7 +52,7 @@ rule select:
 
 rule audit:
     input:
-        predictions=models(rules.predict.output.predictions),
+        predictions=models(rules.predict.output.predictions, scored_keys),
         thresholds=models(rules.threshold.output.thresholds),
         cohorts=per_dataset(rules.group.output.cohort),
         code=code("audit", *judged_by()),

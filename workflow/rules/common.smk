@@ -5,9 +5,9 @@ from pathlib import Path
 
 from cxrfair import datasets
 from cxrfair.provenance import closure, declared
-from cxrfair.scales import overridden, resolve
+from cxrfair.scales import overridden, resolve, train_section
 from cxrfair.statistics.uncertainty import Uncertainty
-from cxrfair.studies import Study, upstream_of
+from cxrfair.studies import Study, scored_by, trained, upstream_of
 
 
 wildcard_constraints:
@@ -17,6 +17,7 @@ wildcard_constraints:
     strategy="[a-z][a-z0-9_]*",
     seed="[0-9]+",
     shard="[0-9]+",
+    draw="[0-9]+",
 
 
 settings = resolve(config)
@@ -115,16 +116,33 @@ def plugged_in(*rooms):
     return sorted(f"{room}.{path.stem}" for room, paths in files for path in paths)
 
 
+def parsed(study):
+    """A study as the stages read it."""
+    return Study.parse(json.dumps(study))
+
+
 def model_keys(study):
-    """Data set, variant and seed of every model of a study."""
+    """Data set, variant and seed of every model of a study: whatever decides by itself."""
     return [(d, v, s) for d in study["datasets"] for v in study["variants"] for s in study["seeds"]]
 
 
-def models(pattern):
-    """Paths of every model of a study, in the order of `model_keys`."""
+def trained_keys(study):
+    """Those of `model_keys` that were trained; the others decide upon the scores of one that was."""
+    own = trained(parsed(study))
+    return [key for key in model_keys(study) if key[1] in own]
+
+
+def scored_keys(study):
+    """The trained models whose scores each of `model_keys` takes: its own, or its upstream's."""
+    of = parsed(study)
+    return [(d, scored_by(of, v), s) for d, v, s in model_keys(study)]
+
+
+def models(pattern, keys_of=model_keys):
+    """Paths of every model of a study, in the order of `keys_of`."""
 
     def files(wildcards):
-        keys = model_keys(study_of(wildcards))
+        keys = keys_of(study_of(wildcards))
         name = wildcards.study
         return [pattern.format(study=name, dataset=d, variant=v, seed=s) for d, v, s in keys]
 
@@ -140,13 +158,13 @@ def per_dataset(pattern):
 
 
 def keys_of_dataset(wildcards):
-    """Variant and seed of every model of one data set of a study."""
-    keys = model_keys(study_of(wildcards))
+    """Variant and seed of every model of one data set of a study that was trained."""
+    keys = trained_keys(study_of(wildcards))
     return [(v, s) for d, v, s in keys if d == wildcards.dataset]
 
 
 def models_of_dataset(pattern):
-    """Paths of every model of one data set of a study, in the order of `keys_of_dataset`."""
+    """Paths of the models of one data set of a study, in the order of `keys_of_dataset`."""
 
     def files(wildcards):
         return [
@@ -205,7 +223,7 @@ def method_code(wildcards):
 
 def train_of(wildcards):
     """Section `train` as it holds for a variant."""
-    return overridden(settings["train"], variant_of(wildcards).get("train", {}))
+    return train_section(settings, variant_of(wildcards))
 
 
 def threads_of(wildcards):
@@ -246,11 +264,80 @@ def upstream(wildcards):
     if not needs:
         return []
     method, moment = needs.split("@")
-    study = Study.parse(json.dumps(study_of(wildcards)))
-    variant = upstream_of(study, wildcards.variant, method)
+    variant = upstream_of(parsed(study_of(wildcards)), wildcards.variant, method)
     weights = {"selected": rules.train.output.weights, "early": rules.train.output.early}[moment]
     of = {**wildcards, "variant": variant}
     return [path.format(**of) for path in (rules.train.output.card, weights)]
+
+
+def of_first_seed(function):
+    """The same of a study's first seed, with which a search trains."""
+
+    def found(wildcards):
+        seed = study_of(wildcards)["seeds"][0]
+        return function(type(wildcards)(fromdict={**wildcards, "seed": str(seed)}))
+
+    return found
+
+
+def drawing(wildcards):
+    """Which draw of a variant's settings a trial makes, and what it leaves alone, as JSON."""
+    variant, search = variant_of(wildcards), parsed(study_of(wildcards)).search
+    own = {key: variant.get(key, {}) for key in ("settings", "train")}
+    asked = {"draw": int(wildcards.draw), "seed": search.seed, "tuned": search.tuned}
+    return json.dumps(asked | own, sort_keys=True)
+
+
+def draws(pattern):
+    """Paths of all draws of a variant's settings, in order."""
+
+    def files(wildcards):
+        numbers = range(study_of(wildcards)["search"]["draws"])
+        return [pattern.format(draw=number, **wildcards) for number in numbers]
+
+    return files
+
+
+def study_of_variant(wildcards):
+    """A study as if a data set and a variant were all it has, as JSON: a choice sees no more."""
+    name, study = wildcards.variant, study_of(wildcards)
+    variant = {"method": variant_of(wildcards)["method"]}
+    alone = {"datasets": [wildcards.dataset], "variants": {name: variant}, "reference": name}
+    kept = {key: study[key] for key in ("labels", "attributes")}
+    return json.dumps({**kept, **alone, "seeds": study["seeds"][:1]})
+
+
+def chosen(wildcards):
+    """The settings that a search chose for a variant; nothing where the study has no search."""
+    return [] if study_of(wildcards).get("search") is None else rules.choose.output.chosen
+
+
+def searched(name):
+    """What came of every draw of a study's variants; nothing where it has no search."""
+    keys = dict.fromkeys((d, v) for d, v, _ in trained_keys(STUDIES[name]))
+    of = [] if STUDIES[name].get("search") is None else keys
+    return [rules.choose.output.search.format(study=name, dataset=d, variant=v) for d, v in of]
+
+
+def scores(wildcards):
+    """Predictions that a variant decides upon: its own, or those of its upstream."""
+    variant = scored_by(parsed(study_of(wildcards)), wildcards.variant)
+    return rules.predict.output.predictions.format(**{**wildcards, "variant": variant})
+
+
+def groups_of(wildcards):
+    """The cohort, for a variant whose groups have thresholds of their own."""
+    if variant_of(wildcards).get("post") is None:
+        return []
+    return rules.group.output.cohort.format(**wildcards)
+
+
+def post_of(wildcards):
+    """What thresholds of groups are to equalise, and the attributes of these, as JSON."""
+    variant = variant_of(wildcards)
+    if variant.get("post") is None:
+        return "{}"
+    return json.dumps({"rule": variant["post"], "groups": variant["groups"]}, sort_keys=True)
 
 
 def pretrained(wildcards):
@@ -262,13 +349,13 @@ def pretrained(wildcards):
 def study_files(name):
     """What the report reads of one study, models in the order data set, variant, seed."""
     of = {"study": name}
-    keys = model_keys(STUDIES[name])
     datasets = STUDIES[name]["datasets"]
 
     def each_dataset(pattern):
         return [pattern.format(dataset=d, **of) for d in datasets]
 
-    def each_model(pattern):
+    def each_model(pattern, keys_of=trained_keys):
+        keys = keys_of(STUDIES[name])
         return [pattern.format(dataset=d, variant=v, seed=s, **of) for d, v, s in keys]
 
     return {
@@ -279,6 +366,7 @@ def study_files(name):
         "curves": rules.audit.output.curves.format(**of),
         "selection": rules.select.output.selection.format(**of),
         "attribute_leakage": probed(name),
+        "search": searched(name),
         "flows": each_dataset(rules.cohort.output.flow),
         "cohorts": each_dataset(rules.group.output.cohort),
         "targets": each_dataset(rules.cohort.output.targets),
@@ -286,7 +374,7 @@ def study_files(name):
         "decoding": each_dataset(rules.images.output.summary),
         "cuts": each_dataset(rules.group.output.cuts),
         "leakage": each_dataset(rules.split.output.leakage),
-        "thresholds": each_model(rules.threshold.output.thresholds),
+        "thresholds": each_model(rules.threshold.output.thresholds, model_keys),
         "cards": each_model(rules.train.output.card),
         "made_with": each_model(rules.train.output.made_with),
     }
@@ -315,19 +403,19 @@ def report_facts():
     )
 
 
-def everything(pattern, only=None, product=None):
-    """All paths of a pattern over the studies' data sets, variants and seeds.
+def everything(pattern, only=None, product=None, keys_of=trained_keys):
+    """All paths of a pattern over the studies' data sets, variants and seeds (`keys_of`).
 
     `only` keeps some data sets, `product` the studies that ask for it.
     """
     return sorted(
         {
-            pattern.format(study=name, dataset=d, variant=v, seed=s, strategy=strategy_of(variant))
+            pattern.format(
+                study=name, dataset=d, variant=v, seed=s, strategy=strategy_of(study["variants"][v])
+            )
             for name, study in STUDIES.items()
             if product is None or product in study.get("products", [])
-            for d in study["datasets"]
+            for d, v, s in keys_of(study)
             if only is None or d in only
-            for v, variant in study["variants"].items()
-            for s in study["seeds"]
         }
     )

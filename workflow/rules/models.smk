@@ -8,6 +8,7 @@ rule train:
         index=rules.images.output.index,
         upstream=upstream,
         pretrained=pretrained,
+        chosen=chosen,
         code=code("train", method_code, measure_code),
     output:
         weights="results/models/{study}/{dataset}/{variant}/seed-{seed}/model.safetensors",
@@ -33,10 +34,10 @@ rule train:
         "python -m cxrfair.launch --processes {params.processes} cxrfair.stages.train"
         " --listed {input.listed} --cohort {input.cohort} --targets {input.targets}"
         " --splits {input.splits} --pixels {input.pixels} --index {input.index}"
-        " --upstream {input.upstream} --study {wildcards.study} --dataset {wildcards.dataset}"
-        " --variant {wildcards.variant} --spec {params.spec:q} --weights {output.weights}"
-        " --early {output.early} --card {output.card} --history {output.history}"
-        " --made-with {output.made_with} 2> {log}"
+        " --upstream {input.upstream} --chosen {input.chosen} --study {wildcards.study}"
+        " --dataset {wildcards.dataset} --variant {wildcards.variant} --spec {params.spec:q}"
+        " --weights {output.weights} --early {output.early} --card {output.card}"
+        " --history {output.history} --made-with {output.made_with} 2> {log}"
 
 
 rule predict:
@@ -128,7 +129,8 @@ rule draw:
 
 rule threshold:
     input:
-        predictions=rules.predict.output.predictions,
+        predictions=scores,
+        cohort=groups_of,
         code=code("threshold"),
     output:
         thresholds="results/predictions/{study}/{dataset}/{variant}/seed-{seed}/thresholds.parquet",
@@ -138,8 +140,10 @@ rule threshold:
         "../envs/cxrfair.yaml"
     params:
         config=section("threshold"),
+        post=post_of,
     message:
         "{wildcards.study}: thresholds of {wildcards.variant} on {wildcards.dataset}, seed {wildcards.seed}"
     shell:
         "python -m cxrfair.stages.threshold --predictions {input.predictions}"
-        " --config {params.config:q} --thresholds {output.thresholds} 2> {log}"
+        " --cohort {input.cohort} --config {params.config:q} --post {params.post:q}"
+        " --thresholds {output.thresholds} 2> {log}"

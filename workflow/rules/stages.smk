@@ -43,7 +43,7 @@ rule stage_train:
 
 rule stage_predict:
     input:
-        everything(rules.threshold.output.thresholds),
+        everything(rules.threshold.output.thresholds, keys_of=model_keys),
         PRODUCTS,
 
 

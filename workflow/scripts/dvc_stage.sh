@@ -36,5 +36,5 @@ done < <(tail -n +2 <<< "$summary")
 
 # DVC wants every output folder to exist, also where the settings leave it empty.
 mkdir -p data/phantom data/interim data/images data/processed data/training \
-  results/models results/predictions results/metrics results/report
+  results/models results/search results/predictions results/metrics results/report
 run ${forced[@]+"${forced[@]}"} -- "stage_$stage"

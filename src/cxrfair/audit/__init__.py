@@ -1,9 +1,9 @@
 """Models judged by their predictions: every metric in every group, with intervals."""
 
 from cxrfair.audit.config import AuditConfig
-from cxrfair.audit.evidence import FOLD, AuditError, Evidence, Model, align
 from cxrfair.audit.headlines import HEADLINE, headline, points
 from cxrfair.audit.judge import TABLES, Audit, audit
+from cxrfair.evidence import FOLD, AuditError, Evidence, Model, align
 
 __all__ = [
     "FOLD",

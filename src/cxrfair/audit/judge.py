@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cxrfair.audit import rows
 from cxrfair.audit.config import AuditConfig
-from cxrfair.audit.evidence import AuditError, Evidence, Model, TestSet, align
+from cxrfair.evidence import AuditError, Evidence, Model, TestSet, align
 from cxrfair.progress import track
 from cxrfair.statistics import curves, judgement, matching
 from cxrfair.statistics.bootstrap import patient_counts

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from cxrfair import comparisons, metrics
 from cxrfair.audit.config import AuditConfig
-from cxrfair.audit.evidence import Model
+from cxrfair.evidence import Model
 from cxrfair.statistics import panels
 from cxrfair.statistics.cells import ALL, BETWEEN
 from cxrfair.statistics.intervals import percentile

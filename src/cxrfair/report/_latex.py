@@ -11,6 +11,7 @@ ESCAPES = {
     "^": r"\textasciicircum{}",
     "\N{MINUS SIGN}": "$-$",
     "\N{EN DASH}": "--",
+    "\N{INFINITY}": r"$\infty$",
     "<": "$<$",
     ">": "$>$",
 }

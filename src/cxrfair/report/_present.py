@@ -61,7 +61,7 @@ def _cell(name: str, row: Mapping[Any, Any], study: StudyResults) -> Cell:
     said = str(note) if isinstance(note, str) else ""
     if isinstance(value, str):
         return Cell(study.title(value) if name in CODES else value)
-    if name == "seed":
+    if name in ("seed", "draw"):
         return Cell(str(value), is_number=True)
     counted = name.startswith(("n_", "images_", "patients_")) or name.endswith(
         ("_positive", "_uncertain")

@@ -70,8 +70,11 @@ class StudyResults:
         Of the bootstrap intervals.
     min_group_size
         Images; smaller groups are flagged, and hidden in a public report.
-    matched, label_shift, curves, attribute_leakage, selection
+    matched, label_shift, curves, attribute_leakage, selection, search
         Rows of the tables of those names; empty where a study has none.
+    cards
+        What lies beside the weights of each model that was trained (`backbones.Card`), by data set,
+        variant and seed; empty where predictions were given.
     titles
         Names for readers, where a name with blanks for underscores would not do.
     """
@@ -91,12 +94,14 @@ class StudyResults:
     resamples: int
     confidence: float
     min_group_size: int
+    cards: Mapping[tuple[str, str, int], Mapping[str, Any]] = field(default_factory=dict)
     titles: Mapping[str, str] = field(default_factory=dict)
     matched: pd.DataFrame = field(default_factory=tables.MATCHED.empty)
     label_shift: pd.DataFrame = field(default_factory=tables.LABEL_SHIFT.empty)
     curves: pd.DataFrame = field(default_factory=tables.CURVES.empty)
     attribute_leakage: pd.DataFrame = field(default_factory=tables.ATTRIBUTE_LEAKAGE.empty)
     selection: pd.DataFrame = field(default_factory=tables.SELECTION.empty)
+    search: pd.DataFrame = field(default_factory=tables.SEARCH.empty)
 
     def title(self, name: str) -> str:
         """Return a name as readers know it: `pleural_effusion` is Pleural effusion."""

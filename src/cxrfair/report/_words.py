@@ -9,6 +9,7 @@ UNDEFINED = "undefined"
 HIDDEN = "hidden"
 DIGITS = 3
 EN_DASH = "\N{EN DASH}"
+INFINITY = "\N{INFINITY}"
 
 HEADINGS: Mapping[str, str] = {
     "n": "Images",
@@ -59,7 +60,8 @@ def heading(column: str, study: StudyResults) -> str:
 def number(value: float) -> str:
     """Write a share with three digits, with a true minus sign; one that rounds to 0 has none."""
     text = f"{value:.{DIGITS}f}"
-    return text.lstrip("-") if float(text) == 0 else text.replace("-", "\N{MINUS SIGN}")
+    text = text.lstrip("-") if float(text) == 0 else text.replace("-", "\N{MINUS SIGN}")
+    return text.replace("inf", INFINITY)
 
 
 def chance(value: float) -> str:

@@ -13,7 +13,7 @@ from cxrfair.config import Section
 from cxrfair.lookup import places
 from cxrfair.report._results import Decoding, Leakage, StudyResults
 from cxrfair.report.composition import count
-from cxrfair.studies import Study, single
+from cxrfair.studies import SEPARATOR, Study, Variant, single, trained
 
 
 class Facts(Section):
@@ -32,7 +32,9 @@ class Facts(Section):
 class Files(Section):
     """One study's files: one of it all, one a data set, or one a model, in its order.
 
-    Models are in the order data set, variant, seed.
+    `search` holds one a data set and trained variant, where settings were searched for. Models are
+    in the order data set, variant, seed; `cards` and `made_with` are of those that were
+    trained.
     """
 
     metrics: Path
@@ -42,6 +44,7 @@ class Files(Section):
     curves: Path
     selection: Path
     attribute_leakage: tuple[Path, ...]
+    search: tuple[Path, ...]
     flows: tuple[Path, ...]
     cohorts: tuple[Path, ...]
     targets: tuple[Path, ...]
@@ -80,11 +83,13 @@ def collect(name: str, study: Study, files: Files, facts: Facts) -> StudyResults
         resamples=facts.resamples,
         confidence=facts.confidence,
         min_group_size=facts.min_group_size,
+        cards=_cards(study, files.cards),
         titles=TITLES,
         matched=tables.MATCHED.read(files.matched),
         label_shift=tables.LABEL_SHIFT.read(files.label_shift),
         curves=tables.CURVES.read(files.curves),
-        attribute_leakage=_leaked(files.attribute_leakage),
+        attribute_leakage=_stacked(tables.ATTRIBUTE_LEAKAGE, files.attribute_leakage),
+        search=_stacked(tables.SEARCH, files.search),
         selection=tables.SELECTION.read(files.selection),
     )
 
@@ -95,6 +100,7 @@ TITLES: Mapping[str, str] = {
     "mimic_cxr": "MIMIC-CXR",
     "erm": "ERM",
     "erm_balanced": "ERM, balanced",
+    "erm_odds": "ERM, equalised odds",
     "group_dro": "GroupDRO",
 }
 
@@ -150,25 +156,37 @@ def _thresholds(study: Study, paths: Sequence[Path]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _leaked(paths: Sequence[Path]) -> pd.DataFrame:
-    """Stack what probes found in each data set; no rows where none was probed."""
+def _cards(study: Study, paths: Sequence[Path]) -> dict[tuple[str, str, int], Mapping[str, Any]]:
+    """Read what lies beside the weights of every model that was trained."""
+    keys = [(d, v, s) for d in study.datasets for v in trained(study) for s in study.seeds]
+    return {
+        key: json.loads(path.read_text(encoding="utf-8"))
+        for key, path in zip(keys, paths, strict=True)
+    }
+
+
+def _stacked(table: tables.Table, paths: Sequence[Path]) -> pd.DataFrame:
+    """Stack files of one table; no rows where a study has none of them."""
     if not paths:
-        return tables.ATTRIBUTE_LEAKAGE.empty()
-    return pd.concat([tables.ATTRIBUTE_LEAKAGE.read(path) for path in paths], ignore_index=True)
+        return table.empty()
+    return pd.concat([table.read(path) for path in paths], ignore_index=True)
 
 
 def _words(study: Study, files: Files, facts: Facts) -> dict[str, str]:
     """Say how the study's models were made, from what lies beside their weights."""
     cards = [json.loads(path.read_text(encoding="utf-8")) for path in files.cards]
     made = [json.loads(path.read_text(encoding="utf-8")) for path in files.made_with]
-    variants = [f"{name} ({v.method}, {v.rebalance})" for name, v in study.variants.items()]
+    variants = [f"{name} ({_made(variant)})" for name, variant in study.variants.items()]
     optimiser = f"{facts.optimiser['kind']}, learning rate {facts.optimiser['learning_rate']:g}"
+    if study.search is not None and "train" in study.search.tuned:
+        optimiser = f"{facts.optimiser['kind']}, learning rate by search"
     resumed = sum(int(run["resumed"]) > 0 for run in made)
     return {
         "Scale": facts.scale,
-        "Variants (method, rebalancing)": ", ".join(variants),
+        "Variants (method, rebalancing; or what is done after training)": ", ".join(variants),
         "Seeds": ", ".join(map(str, study.seeds)),
         "Variants' own settings": _own_settings(study),
+        "Settings searched for": _searched(study),
         "Backbone": _all(cards, "backbone"),
         "Pretrained weights": _all(cards, "origin"),
         "Channels": _all(cards, "channels"),
@@ -183,6 +201,22 @@ def _words(study: Study, files: Files, facts: Facts) -> dict[str, str]:
         "Processes of a training": _all(made, "processes"),
         "Versions": ", ".join(f"{name} {_all(made, name)}" for name in VERSIONS),
     }
+
+
+def _made(variant: Variant) -> str:
+    """Say what a variant is: how it is trained, or what is done to another's decisions."""
+    if variant.post is None:
+        return f"{variant.method}, {variant.rebalance}"
+    groups = SEPARATOR.join(variant.groups)
+    return f"{variant.post} between groups of {groups}, scores of {variant.upstream}"
+
+
+def _searched(study: Study) -> str:
+    """Say how settings were searched for."""
+    if study.search is None:
+        return "none"
+    of = study.search
+    return f"{of.draws} draws a variant, seed {of.seed}, chosen by {of.rule} on validation"
 
 
 def _own_settings(study: Study) -> str:

@@ -31,6 +31,7 @@ from cxrfair.statistics.cells import ALL
 HERE = Path(__file__).parent
 SECTIONS = {  # in the order of the page
     "cohort": "Who is in the data",
+    "made": "How the models were made",
     "overall": "All test images",
     "groups": "Group by group",
     "fairness": "Between groups",

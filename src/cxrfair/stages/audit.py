@@ -29,12 +29,12 @@ def audit(
     """Judge every model in every group.
 
     `models` names the files in the order they are given; `found` are the files of `audit.TABLES`,
-    in their order.
+    in their order. The same predictions may be given several times, of variants that only decide
+    differently.
     """
+    scored = {path: tables.PREDICTIONS.read(path, only=("fold", FOLD)) for path in set(predictions)}
     evidence = {
-        Model(*key): Evidence(
-            tables.PREDICTIONS.read(scores, only=("fold", FOLD)), tables.THRESHOLDS.read(cuts)
-        )
+        Model(*key): Evidence(scored[scores], tables.THRESHOLDS.read(cuts))
         for key, scores, cuts in zip(models, predictions, thresholds, strict=True)
     }
     people: dict[str, pd.DataFrame] = {

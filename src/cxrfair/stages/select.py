@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from cxrfair import tables
-from cxrfair.audit import Model
+from cxrfair.evidence import Model
 from cxrfair.selection import select as choose
 from cxrfair.stages._cli import call
 from cxrfair.studies import Study

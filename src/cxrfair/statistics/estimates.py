@@ -39,10 +39,27 @@ class Sample:
 
 @dataclass(frozen=True)
 class Judged:
-    """Several models' answers on a sample: scores (m, n), thresholds (m,) or NaN without one."""
+    """Several models' answers on a sample: scores (m, n), thresholds, NaN where there is none.
+
+    `threshold` is (m,), or (m, n) where images of some model have thresholds of their own.
+    """
 
     score: Array
     threshold: Array
+
+    @property
+    def only_threshold(self) -> Array:
+        """Return the threshold (m,) of models that have one for all images; NaN of others."""
+        if self.threshold.ndim == 1:
+            return self.threshold
+        low = self.threshold.min(axis=1, initial=np.inf)
+        return np.where(low == self.threshold.max(axis=1, initial=-np.inf), low, np.nan)
+
+    def of(self, model: int, rows: NDArray[np.intp]) -> Array:
+        """Return the threshold of a model on images: one (), or one for each of `rows`."""
+        return np.asarray(
+            self.threshold[model] if self.threshold.ndim == 1 else self.threshold[model, rows]
+        )
 
 
 def estimate(
@@ -147,7 +164,8 @@ def confusion(sample: Sample, judged: Judged, counts: NDArray[np.number]) -> Cou
 
     Returns
     -------
-    Counts of arrays (models, cells, 1 + resamples), NaN for a model without a threshold.
+    Counts of arrays (models, cells, 1 + resamples), NaN for a model without a threshold, and in
+    a cell with an image without one. Their `threshold` is NaN for a model that has several.
     """
     n_cells = len(sample.cells)
     whole = _together(sample.cells)
@@ -155,14 +173,20 @@ def confusion(sample: Sample, judged: Judged, counts: NDArray[np.number]) -> Cou
     found = np.full((len(judged.score), n_cells, 4, len(counts)), np.nan)
     one = np.ones(len(cell))
     for columns, images in _blocks(sample, whole, counts, 4 * n_cells):
-        for model in np.flatnonzero(~np.isnan(judged.threshold)):
-            called = judged.score[model, whole.rows] >= judged.threshold[model]
+        for model, score in enumerate(judged.score):
+            threshold = judged.of(model, whole.rows)
+            undecided = np.isnan(threshold)
+            if undecided.ndim == 0 and undecided:
+                continue
+            called = score[whole.rows] >= threshold
             outcome = 2 * sample.target[whole.rows].astype(np.intp) + called
             sums = images.add_all([4 * cell + outcome], [one], 4 * n_cells)
             found[model, ..., columns] = sums.reshape(n_cells, 4, sums.shape[1])
+            if undecided.any():
+                found[model, cell[undecided]] = np.nan
     parts = {"tp": TP, "fp": FP, "tn": TN, "fn": FN}
     each = {name: found[:, :, place] for name, place in parts.items()}
-    return Counts(**each, threshold=judged.threshold[:, None, None])
+    return Counts(**each, threshold=judged.only_threshold[:, None, None])
 
 
 def _of_squares(

@@ -66,7 +66,7 @@ def of_label(
     attributes = [Groups(places, *each) for each in zip(inside, unions, strict=True)]
     rows: list[Row] = []
     for i, name in enumerate(asked.metrics):
-        notes = _why_undefined(chosen[i], draws[:, i, :, 0], judged.threshold)
+        notes = _why_undefined(chosen[i], draws[:, i, :, 0], np.isnan(matrices.tp[..., 0]))
         cells = zip(places, np.moveaxis(draws[:, i], 1, 0), trials[:, i].T, notes.T, strict=True)
         rows += [Row({**place, "metric": name}, *of) for place, *of in cells]
         for groups in attributes:
@@ -105,9 +105,9 @@ def _unions(cells: Sequence[Cell]) -> list[Cell]:
     ]
 
 
-def _why_undefined(metric: Metric, value: Array, threshold: Array) -> Notes:
-    """Give a reason for each NaN of `value` (models, cells)."""
-    no_threshold = np.isnan(threshold)[:, None] & (metric.needs == "counts")
+def _why_undefined(metric: Metric, value: Array, undecided: NDArray[np.bool_]) -> Notes:
+    """Give a reason for each NaN of `value` (models, cells), as `undecided` is."""
+    no_threshold = undecided & (metric.needs == "counts")
     reason = np.where(no_threshold, "no threshold: undefined on validation", metric.undefined)
     return np.where(np.isnan(value), reason, "").astype(object)
 

@@ -7,6 +7,7 @@ from cxrfair.tables._judged import (
     LABEL_SHIFT,
     MATCHED,
     METRICS,
+    SEARCH,
     SELECTION,
     SUMMARY,
 )
@@ -63,6 +64,7 @@ __all__ = [
     "PREDICTIONS",
     "RECORDS",
     "RESIDENCES",
+    "SEARCH",
     "SELECTION",
     "SEXES",
     "SPLITS",

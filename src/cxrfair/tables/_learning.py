@@ -61,12 +61,15 @@ PREDICTIONS = Table(
     allowed={"fold": FOLDS},
 )
 
-THRESHOLDS = Table(
+THRESHOLDS = Table(  # of all images, and of groups that have their own (cxrfair.group_thresholds)
     "thresholds",
-    key=("label",),
+    key=("label", "group", "part"),
     columns={
         "label": "string",
+        "group": "string",  # "all" holds for whoever has no group with a threshold of its own
+        "part": "int32",
         "value": "float64?",
+        "share": "float64?",  # chance that an image is decided by this part; 1 over the parts
         "rule": "string",
         "fitted_on": "string",
         "n": "int64",

@@ -12,24 +12,35 @@ from pydantic import (
 
 from cxrfair.config import Section
 from cxrfair.images.augment import AugmentConfig
+from cxrfair.ranges import Between
 
 Below1 = Annotated[float, Field(gt=0, lt=1)]
+LearningRate = Annotated[
+    PositiveFloat,
+    Between(1e-5, 1e-2, log=True),
+    Field(description="the largest step, before the schedule and a player's own rate"),
+]
+WeightDecay = Annotated[
+    NonNegativeFloat,
+    Between(1e-6, 1e-2, log=True),
+    Field(description="how strongly weights are drawn towards zero"),
+]
 
 
 class Adam(Section):
     """Adam (Kingma & Ba 2015), or with decoupled weight decay AdamW (Loshchilov & Hutter 2019)."""
 
     kind: Literal["adam", "adamw"]
-    learning_rate: PositiveFloat
-    weight_decay: NonNegativeFloat
+    learning_rate: LearningRate
+    weight_decay: WeightDecay
 
 
 class Sgd(Section):
     """Stochastic gradient descent with momentum."""
 
     kind: Literal["sgd"]
-    learning_rate: PositiveFloat
-    weight_decay: NonNegativeFloat
+    learning_rate: LearningRate
+    weight_decay: WeightDecay
     momentum: Annotated[float, Field(ge=0, lt=1)]
 
 

@@ -1,3 +1,4 @@
+import hashlib
 import json
 
 import numpy as np
@@ -292,3 +293,89 @@ def test_what_is_asked_must_exist_and_be_named_once(field, names):
     AuditConfig.parse(json.dumps(GOOD), "audit")
     with pytest.raises(ConfigError, match=field):
         AuditConfig.parse(json.dumps({**GOOD, field: names}), "audit")
+
+
+POST = {
+    "odds": ("equalised_odds", ("sex",)),
+    "chance": ("equal_opportunity", ("sex", "age")),
+}
+
+
+@pytest.fixture(scope="module")
+def with_odds(made):
+    """A study with group thresholds on the scores of `erm`, its evidence and its audit."""
+    variants = {"erm": {"method": "erm"}}
+    for name, (post, groups) in POST.items():
+        variants[name] = {"post": post, "upstream": "erm", "groups": groups}
+    of = made.study(datasets=("nih",), variants=variants)
+    models, cohorts = made.evidence(of)
+    config = made.CONFIG.model_copy(
+        update={"metrics": (*made.CONFIG.metrics, "net_benefit", "brier"), "resamples": 10}
+    )
+    return models, cohorts, audit("quick", of, models, cohorts, config)
+
+
+def _drawn(image, label):
+    digest = hashlib.sha256(json.dumps(["group threshold", image, label]).encode()).digest()
+    return (int.from_bytes(digest[:8], "big") >> 1) / 2**63
+
+
+@pytest.mark.parametrize("variant", ["odds", "chance"])
+@pytest.mark.parametrize("label", ["no_finding", "pleural_effusion"])
+def test_thresholds_of_groups_decide_as_counted_image_by_image(with_odds, variant, label):
+    models, cohorts, audited = with_odds
+    for seed in (0, 1):
+        of = models[Model("nih", variant, seed)]
+        rows = of.predictions.query("fold == 'test' and label == @label and target == target")
+        rows = rows.merge(cohorts["nih"][["image_id", "sex", "age"]], on="image_id")
+        parts = of.thresholds[of.thresholds["label"] == label]
+        counted = dict.fromkeys(("female", "male"), (0, 0))
+        numbers = set()
+        for row in rows.itertuples():
+            group = " x ".join(getattr(row, name) for name in POST[variant][1])
+            mine = parts[parts["group"] == group].sort_values("part")
+            if not len(mine) or mine["share"].isna().any():
+                mine = parts[parts["group"] == "all"]
+            below = (mine["share"].cumsum() <= _drawn(row.image_id, label)).sum()
+            numbers.add(len(mine))
+            called = row.score >= mine["value"].iloc[min(below, len(mine) - 1)]
+            right, n = counted[row.sex]
+            counted[row.sex] = right + (called == (row.target == 1)), n + 1
+        assert variant == "chance" or max(numbers) > 1  # some are drawn
+        found = audited.metrics[audited.metrics["seed"] == seed].set_index(KEYS)["value"]
+        for sex, (right, n) in counted.items():
+            value = found.loc["nih", variant, "accuracy", label, "sex", sex]
+            assert value == pytest.approx(right / n, abs=1e-12)
+
+
+def test_what_is_made_of_scores_is_that_of_the_upstream_and_exactly(with_odds):
+    found = with_odds[2].summary.set_index(KEYS)["value"].unstack("variant")
+    for name in ("auroc", "brier", "prevalence"):
+        rows = found.xs(name, level="metric")
+        assert rows["odds"].notna().any()
+        pd.testing.assert_series_equal(rows["odds"], rows["erm"], check_names=False)
+    assert (found.xs("tpr", level="metric").dropna().eval("odds != erm")).any()
+    curves = with_odds[2].curves.set_index(["variant", "seed"])
+    for seed in (0, 1):
+        both = [curves.loc[(name, seed)].reset_index(drop=True) for name in ("odds", "erm")]
+        pd.testing.assert_frame_equal(*both)
+
+
+def test_net_benefit_at_several_thresholds_is_undefined_with_a_reason(with_odds):
+    rows = with_odds[2].metrics.query("metric == 'net_benefit' and attribute == 'all'")
+    odds = rows[(rows["variant"] == "odds") & (rows["label"] != "mean")]
+    assert odds["value"].isna().all()
+    assert odds["note"].str.contains("several thresholds").all()
+    assert rows.loc[rows["variant"] == "erm", "value"].notna().all()
+
+
+def test_an_audit_without_thresholds_of_groups_is_the_same_beside_one_with_them(made, with_odds):
+    of = made.study(datasets=("nih",), variants={"erm": {"method": "erm"}})
+    models, cohorts, together = with_odds
+    own = {key: row for key, row in models.items() if key.variant == "erm"}
+    config = made.CONFIG.model_copy(
+        update={"metrics": (*made.CONFIG.metrics, "net_benefit", "brier"), "resamples": 10}
+    )
+    alone = audit("quick", of, own, cohorts, config).metrics
+    beside = together.metrics[together.metrics["variant"] == "erm"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(alone, beside)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cxrfair.report.suppression import close, hidden_groups, join_small_steps, suppress
+from cxrfair.studies import Study
 from cxrfair.tables import ATTRIBUTE_LEAKAGE, CURVES, LABEL_SHIFT, SELECTION
 
 SMALLEST = 20
@@ -366,3 +367,52 @@ def test_reasons_keep_their_words_and_lose_their_counts():
     joined = join_small_steps(flow, SMALLEST)
     said = ["LATERAL, none", "truncated or damaged", "conflicting races (latest): patients"]
     assert joined["why"].tolist() == said
+
+
+def _with_groups(results, attribute, *parts):
+    """Thresholds of groups beside the usual one of the first label, as (group, n, ...)."""
+    variants = {"erm": {"method": "erm"}, "dro": {"method": "group_dro"}}
+    odds = {"post": "equalised_odds", "upstream": "erm", "groups": (attribute,)}
+    study = Study.model_validate(
+        results.study.model_dump(exclude={"variants"}) | {"variants": {**variants, "odds": odds}}
+    )
+    usual = results.thresholds[results.thresholds["label"] == "no_finding"].head(1)
+    names = ["group", "n", "n_positive", "value", "share", "part"]
+    own = pd.DataFrame([dict(zip(names, part, strict=True)) for part in parts])
+    own = own.assign(label="no_finding", dataset="nih", variant="odds", seed=0, note=None)
+    own = own.assign(rule="equalised_odds", fitted_on="validation")
+    thresholds = pd.concat([usual, own.astype(usual.dtypes.to_dict())], ignore_index=True)
+    return suppress(replace(results, study=study, thresholds=thresholds)).thresholds
+
+
+def test_thresholds_of_groups_show_no_counts_and_none_of_small_groups(results):
+    shown = _with_groups(
+        results,
+        "race",
+        ("white", 80, 40, 0.512345, 0.654321, 0),
+        ("white", 80, 40, -np.inf, 0.345679, 1),
+        ("black", 80, SMALLEST - 1, 0.512345, 1.0, 0),
+        ("asian", 80, 80 - SMALLEST + 1, 0.512345, 1.0, 0),
+    ).iloc[1:]
+    assert shown[["n", "n_positive"]].isna().all(axis=None)
+    large = shown[shown["group"] == "white"]
+    assert large["value"].tolist() == [0.512, -np.inf]
+    assert large["share"].tolist() == [0.654, 0.346]
+    assert large["note"].isna().all()
+    small = shown[shown["group"] != "white"]
+    assert small[["value", "share"]].isna().all(axis=None)
+    assert (small["note"] == "hidden: small group").all()
+
+
+@pytest.mark.parametrize(("attribute", "group"), [("sex", "female"), ("age", "0-20")])
+def test_thresholds_of_groups_that_results_hide_are_hidden_too(results, attribute, group):
+    few = (attribute, group) in hidden_groups(results.composition, SMALLEST)["nih", "no_finding"]
+    assert few == (attribute == "age")
+    shown = _with_groups(results, attribute, (group, 80, 40, 0.5, 1.0, 0)).iloc[1]
+    assert np.isnan(shown["value"]) == np.isnan(shown["share"]) == few
+
+
+def test_the_usual_thresholds_stay_beside_those_of_groups(results):
+    whole = _with_groups(results, "age", ("40-60", 80, 40, 0.5, 1.0, 0)).iloc[0]
+    alone = suppress(results).thresholds.query("label == 'no_finding'").iloc[0]
+    pd.testing.assert_series_equal(whole, alone, check_names=False)

@@ -29,7 +29,7 @@ def card(backbone):
         labels=("edema", "nodule", "fracture"),
         size=SIZE,
         method="erm",
-        settings={},
+        settings={"weighted_bce": False},
         groups=(),
         batch_statistics="one mixed forward pass",
         provenance="none",

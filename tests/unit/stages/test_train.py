@@ -53,7 +53,7 @@ SPEC = {
         },
     },
 }  # fmt: skip
-ERM = {"method": "erm", "hyper": {}, "groups": []}
+ERM = {"method": "erm", "hyper": {"weighted_bce": False}, "groups": []}
 TWO = {"processes": 2}
 
 
@@ -70,7 +70,7 @@ class Training:
         flags |= {"study": "s", "dataset": "d", "variant": "v", **dict(made)}
         flags["made-with"] = "environment.json"
         words = [word for name, value in flags.items() for word in (f"--{name}", value)]
-        self.words = [*words, "--upstream", *map(str, upstream)]
+        self.words = [*words, "--chosen", "--upstream", *map(str, upstream)]
 
     def start(self, cores=None):
         processes = str(self.spec["train"]["processes"])

@@ -80,3 +80,59 @@ def test_a_comparison_is_of_the_groups_the_sample_defines():
 def test_one_group_is_no_comparison():
     draws = np.array([[0.2, 0.4], [NAN, 0.8]])
     assert np.isnan(compare(draws, metrics.get("tpr"), metrics.FORMS["worst"])).all()
+
+
+def _by_image(sample, judged):
+    """The same thresholds written image by image; the second model's groups have their own."""
+    threshold = np.repeat(judged.threshold[:, None], len(sample.target), axis=1)
+    threshold[1, sample.cells[1].rows] = 0.7
+    return Judged(judged.score, threshold)
+
+
+def test_thresholds_of_images_decide_each_by_its_own():
+    sample, judged, counts = _sample()
+    own = _by_image(sample, judged)
+    names = ("tpr", "fpr", "accuracy", "auroc")
+    chosen = [metrics.get(name) for name in names]
+    draws, trials = estimate(sample, own, chosen, counts)
+    usual, usual_trials = estimate(sample, judged, chosen, counts)
+    np.testing.assert_array_equal(draws[0], usual[0])
+    np.testing.assert_array_equal(draws[:, 3], usual[:, 3])
+    np.testing.assert_array_equal(trials, usual_trials)
+    for cell, draw in np.ndindex(3, 13):
+        place = sample.cells[cell].rows
+        rows = np.repeat(place, counts[draw, sample.patient[place]].astype(int))
+        called = judged.score[1, rows] >= np.where(np.isin(rows, sample.cells[1].rows), 0.7, 0.3)
+        expected = sklearn.metrics.accuracy_score(sample.target[rows], called)
+        assert draws[1, 2, cell, draw] == pytest.approx(expected, abs=1e-12)
+        expected = sklearn.metrics.recall_score(sample.target[rows], called)
+        assert draws[1, 0, cell, draw] == pytest.approx(expected, abs=1e-12)
+
+
+def test_net_benefit_needs_one_threshold_whether_said_once_or_for_each_image():
+    sample, judged, counts = _sample()
+    chosen = [metrics.get("net_benefit")]
+    draws, _ = estimate(sample, _by_image(sample, judged), chosen, counts)
+    usual, _ = estimate(sample, judged, chosen, counts)
+    np.testing.assert_array_equal(draws[0], usual[0])
+    assert np.isnan(draws[1]).all()
+    assert not np.isnan(usual).all()
+
+
+def test_a_cell_with_an_image_that_is_not_decided_has_no_rates():
+    sample, judged, counts = _sample()
+    own = _by_image(sample, judged)
+    own.threshold[1, sample.cells[2].rows[0]] = NAN
+    draws, _ = estimate(sample, own, [metrics.get("tpr"), metrics.get("auroc")], counts)
+    assert np.isnan(draws[1, 0, [0, 2]]).all()
+    assert not np.isnan(draws[1, 0, 1]).any()
+    assert not np.isnan(draws[0, 0]).any()
+    assert not np.isnan(draws[1, 1]).any()
+
+
+def test_no_images_are_no_reason_to_lack_a_threshold():
+    sample, judged, counts = _sample()
+    none = Sample(sample.target[:0], sample.patient[:0], [Cell("all", "all", np.array([], int))])
+    for threshold in (judged.threshold, np.zeros((2, 0))):
+        found = estimates.confusion(none, Judged(judged.score[:, :0], threshold), counts)
+        assert (found.tp == 0).all()

@@ -38,7 +38,7 @@ def spec(task):
     def made(method="erm", seed=0, labels=LABELS, groups=(), hyper=None, **train):
         return job.TrainSpec(
             method=method,
-            hyper=hyper or {},
+            hyper=hyper or ({"weighted_bce": False} if method == "erm" else {}),
             groups=groups,
             labels=labels,
             seed=seed,
@@ -243,7 +243,7 @@ def test_no_validation_image_with_both_classes_is_an_error(spec, train, data):
 
 def test_a_setting_that_no_method_reads_is_refused(spec, train):
     with pytest.raises(CxrfairError, match=r"methods\.erm\.upweight: no such setting"):
-        train(spec(hyper={"upweight": 2}))
+        train(spec(hyper={"weighted_bce": False, "upweight": 2}))
 
 
 def test_batches_and_parts_that_do_not_divide_evenly_are_fine(spec, train):

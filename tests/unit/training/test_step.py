@@ -9,12 +9,13 @@ from torch import nn
 from cxrfair.errors import CxrfairError
 from cxrfair.methods import Batch, Groups, Method, Network, Player, Representation, Turn
 from cxrfair.methods._method import NoConfig
-from cxrfair.methods.erm import Erm
+from cxrfair.methods.erm import Erm, ErmConfig
 from cxrfair.training import optimisers
 from cxrfair.training.config import Sgd
 from cxrfair.training.step import Stepper
 
 CONFIG = Sgd(kind="sgd", learning_rate=1.0, weight_decay=0.0, momentum=0.0)
+PLAIN = ErmConfig(weighted_bce=False)
 GROUPS = Groups(("all",), (8,))
 
 
@@ -85,7 +86,7 @@ def test_each_player_moves_only_its_own_and_later_turns_see_earlier_ones():
 
 
 def test_parts_weighed_by_their_size_are_the_whole_batch():
-    whole, parted = Erm(Flat(), GROUPS, NoConfig()), Erm(Flat(), GROUPS, NoConfig())
+    whole, parted = Erm(Flat(), GROUPS, PLAIN), Erm(Flat(), GROUPS, PLAIN)
     given = batch()
     losses, _ = stepper(whole).step([given], [1.0])
     again, _ = stepper(parted).step(cut(given, 5, 3), [5 / 8, 3 / 8])
@@ -95,7 +96,7 @@ def test_parts_weighed_by_their_size_are_the_whole_batch():
 
 
 def test_a_clipped_gradient_has_the_norm_asked_for():
-    method = Erm(Flat(), GROUPS, NoConfig())
+    method = Erm(Flat(), GROUPS, PLAIN)
     before = torch.cat([p.detach().flatten().clone() for p in method.parameters()])
     stepper(method, clip_norm=1e-3).step([batch()], [1.0])
     after = torch.cat([p.detach().flatten() for p in method.parameters()])
@@ -116,4 +117,4 @@ def test_parts_with_different_turns_are_refused(sizes):
                 yield from super().turns(batch)
 
     with pytest.raises(CxrfairError, match=r"Uneven.turns: fewer turns for one part"):
-        stepper(Uneven(Flat(), GROUPS, NoConfig())).step(cut(batch(), *sizes), [0.5, 0.5])
+        stepper(Uneven(Flat(), GROUPS, PLAIN)).step(cut(batch(), *sizes), [0.5, 0.5])

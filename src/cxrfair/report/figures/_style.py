@@ -5,14 +5,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from cxrfair.report._results import StudyResults
 
-# Okabe & Ito 2008: told apart with any colour vision, and by shape in grey.
+# Okabe & Ito 2008: told apart with any colour vision, and by shape in grey. The shapes are those
+# that can be filled and told apart; with seven colours no two of 91 variants look alike.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-MARKERS = ("o", "s", "D", "^", "v", "P", "X")
+MARKERS = ("o", "s", "D", "^", "v", "P", "X", "<", ">", "*", "p", "d", "h")
 INK, QUIET, RULE = "#1b2733", "#5b6875", "#d9dfe5"
 TAG = "dataset:"
+ENTRY_INCHES, LETTER_INCHES = 0.45, 0.075  # of a legend: an entry without its name, and a letter
+ROW_INCHES, TOP_INCHES = 0.2, 0.4  # of a legend: a row of entries, and what else is above panels
+COMFORTABLE = 5  # variants that one row of usual height holds
 LONGEST = 26  # letters of a data set in a title, which must not run into the next
 
 RC: dict[Any, Any] = {
@@ -47,6 +52,28 @@ def look(names: Sequence[str]) -> dict[str, tuple[str, str]]:
     return {
         name: (COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]) for i, name in enumerate(names)
     }
+
+
+def legend(figure: Figure) -> None:
+    """Name above all panels what the first one shows, in as many rows as the width asks for."""
+    handles, names = figure.axes[0].get_legend_handles_labels()
+    columns = _columns(names, figure.get_size_inches()[0])
+    figure.legend(handles, names, loc="outside upper left", ncols=columns, markerscale=1.2)
+
+
+def legend_inches(names: Sequence[str], width: float) -> float:
+    """Return the height that a figure of that width (inches) needs for such a legend."""
+    return TOP_INCHES + ROW_INCHES * -(-len(names) // _columns(names, width))
+
+
+def row_inches(few: float, variants: int) -> float:
+    """Return the height of a row in which variants lie below each other: more for many."""
+    return few * max(1.0, variants / COMFORTABLE)
+
+
+def _columns(names: Sequence[str], width: float) -> int:
+    each = ENTRY_INCHES + LETTER_INCHES * max(map(len, names))
+    return max(1, min(len(names), int(width / each)))
 
 
 def named(study: StudyResults, what: str, dataset: str) -> str:

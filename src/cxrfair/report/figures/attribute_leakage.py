@@ -34,8 +34,10 @@ def draw(study: StudyResults) -> Figure | None:
         ("any", "all"),
         *((n, w) for n in study.study.labels for w in ("positive", "negative")),
     ]
-    height = PANEL_INCHES + ROW_INCHES * len(where)
-    size = (1.7 + 3.1 * len(attributes), 0.5 + height * len(datasets))
+    variants = list(study.study.variants)
+    height = PANEL_INCHES + style.row_inches(ROW_INCHES, len(variants)) * len(where)
+    width = 1.7 + 3.1 * len(attributes)
+    size = (width, style.legend_inches(variants, width) + height * len(datasets))
     figure = Figure(size, layout="constrained")
     grid = figure.subplots(len(datasets), len(attributes), squeeze=False, sharex=True, sharey=True)
     for (i, j), axes in np.ndenumerate(grid):
@@ -47,8 +49,7 @@ def draw(study: StudyResults) -> Figure | None:
     grid[0, 0].set_ylim(len(where) - 0.4, -0.6)
     for axes in grid[-1]:
         axes.set_xlabel(f"AUROC of the probe ({study.confidence:.0%} intervals)")
-    handles, names = grid[0, 0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside upper left", ncols=len(names), markerscale=1.2)
+    style.legend(figure)
     return figure
 
 

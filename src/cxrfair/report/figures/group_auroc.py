@@ -28,8 +28,11 @@ def draw(study: StudyResults) -> Figure | None:
         return None
     labels, datasets = study.study.labels, study.study.datasets
     groups = {name: _groups(rows[rows["dataset"] == name], study) for name in datasets}
-    height = PANEL_INCHES + ROW_INCHES * max(len(listed) for listed in groups.values())
-    figure = Figure((1.2 + 4.9 * len(datasets), 0.5 + height * len(labels)))
+    variants = list(study.study.variants)
+    rows_inches = style.row_inches(ROW_INCHES, len(variants))
+    height = PANEL_INCHES + rows_inches * max(len(listed) for listed in groups.values())
+    width = 1.2 + 4.9 * len(datasets)
+    figure = Figure((width, style.legend_inches(variants, width) + height * len(labels)))
     grid = figure.subplots(len(labels), len(datasets), squeeze=False, sharex=True)
     for (i, j), axes in np.ndenumerate(grid):
         of_dataset = rows[(rows["dataset"] == datasets[j]) & (rows["label"] == labels[i])]
@@ -39,8 +42,7 @@ def draw(study: StudyResults) -> Figure | None:
     grid[0, 0].set_xlim(*_range(rows[rows["label"].isin(labels)], study))
     for axes in grid[-1]:
         axes.set_xlabel(f"AUROC ({study.confidence:.0%} interval)")
-    handles, names = grid[0, 0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside upper left", ncols=len(names), markerscale=1.2)
+    style.legend(figure)
     return figure
 
 

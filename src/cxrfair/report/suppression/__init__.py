@@ -52,6 +52,7 @@ def suppress(study: StudyResults) -> StudyResults:
     hidden, secret = hidden_groups(composition, smallest), uncounted(composition, smallest)
     fewest = least(composition, secret)
     metrics, summary = coarsen(study.metrics, fewest), coarsen(study.summary, fewest)
+    fitted = _counts.hide_groups_fitting(study.thresholds, study.study, hidden, smallest)
     matched = _rows.hide_matched(coarsen(study.matched, fewest), hidden, composition, smallest)
     shift = _rows.hide_shift(coarsen_shift(study.label_shift, fewest), hidden)
     probes = coarsen(study.attribute_leakage, fewest, pairs=True)
@@ -64,9 +65,10 @@ def suppress(study: StudyResults) -> StudyResults:
         curves=_rows.hide_curves(coarsen_curves(study.curves, secret), hidden, smallest),
         attribute_leakage=uncount(_rows.hide_leakage(probes, hidden, smallest), secret),
         selection=_rows.hide_selection(study.selection, hidden),
+        search=_rows.hide_search(study.search, hidden),
         flows={name: join_small_steps(flow, smallest) for name, flow in study.flows.items()},
         composition=_counts.hide_composition(composition, hidden, secret, smallest),
-        thresholds=uncount(_counts.hide_fitting(study.thresholds, composition, smallest), secret),
+        thresholds=uncount(_counts.hide_fitting(fitted, composition, smallest), secret),
         decoding={name: _counts.hide_decoding(of, smallest) for name, of in study.decoding.items()},
         cuts={name: _counts.hide_cuts(of, smallest) for name, of in study.cuts.items()},
         leakage={name: _counts.hide_gate(of, smallest) for name, of in study.leakage.items()},

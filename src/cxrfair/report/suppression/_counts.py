@@ -13,8 +13,9 @@ from cxrfair.report.suppression._closing import is_few
 from cxrfair.report.suppression._coarse import uncount
 from cxrfair.report.suppression._groups import TEST, Hidden, Uncounted
 from cxrfair.report.suppression._patterns import WHOLE
-from cxrfair.report.suppression._rows import COUNTS, DIGITS, is_between, is_hidden
-from cxrfair.thresholds import FOLD
+from cxrfair.report.suppression._rows import COUNTS, DIGITS, NOTE, is_between, is_hidden
+from cxrfair.studies import SEPARATOR, Study
+from cxrfair.thresholds import ALL, FOLD
 
 
 def hide_composition(
@@ -65,7 +66,31 @@ def hide_fitting(
     found = thresholds.astype({"n": "Int64", "n_positive": "Int64"})
     found.loc[few, ["n", "n_positive"]] = pd.NA
     vague = found["note"].str.replace(r"left out: .*", "some images left out", regex=True)
-    return found.assign(value=found["value"].round(DIGITS), note=vague)
+    return found.assign(
+        value=found["value"].round(DIGITS), share=found["share"].round(DIGITS), note=vague
+    )
+
+
+def hide_groups_fitting(
+    thresholds: pd.DataFrame, study: Study, hidden: Hidden, smallest: int
+) -> pd.DataFrame:
+    """Empty all counts behind thresholds of groups, and the thresholds of small groups.
+
+    Those are hidden ones, and ones with few positives or negatives in validation. No other table
+    shows how many images of a group are judged there, so nothing is left to subtract from.
+    """
+    own = (thresholds["group"] != ALL).to_numpy()
+    named = [SEPARATOR.join(study.variants[variant].groups) for variant in thresholds["variant"]]
+    places = zip(
+        thresholds["dataset"], thresholds["label"], named, thresholds["group"], strict=True
+    )
+    small = np.array([is_hidden(hidden, *place) for place in places], bool)
+    parts = (thresholds["n_positive"], thresholds["n"] - thresholds["n_positive"])
+    small |= np.any([is_between(part, smallest) for part in parts], axis=0)
+    found = thresholds.astype({"n": "Int64", "n_positive": "Int64"})
+    found.loc[own, ["n", "n_positive"]] = pd.NA
+    found.loc[own & small, ["value", "share"]] = np.nan
+    return found.assign(note=found["note"].mask(own & small, NOTE))
 
 
 def hide_decoding(found: Decoding, smallest: int) -> Decoding:

@@ -127,6 +127,14 @@ def hide_selection(rows: pd.DataFrame, hidden: Hidden) -> pd.DataFrame:
     return found.assign(note=found["note"].mask(mask, NOTE))
 
 
+def hide_search(rows: pd.DataFrame, hidden: Hidden) -> pd.DataFrame:
+    """Empty what draws are chosen by where a group of any attribute is hidden, as above."""
+    mask = np.array([bool(_of(hidden, dataset, MEAN)) for dataset in rows["dataset"]], bool)
+    found = rounded(rows)
+    found.loc[mask, ["worst", "gap"]] = np.nan
+    return found.assign(note=found["note"].mask(mask & found["overall"].notna(), NOTE))
+
+
 def empty(rows: pd.DataFrame, mask: Mask) -> pd.DataFrame:
     """Empty the numbers of some rows, saying so, and round those of the others."""
     found = rounded(rows.astype(dict.fromkeys(COUNTS, "Int64")))

@@ -8,11 +8,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cxrfair import group_thresholds
 from cxrfair.errors import CxrfairError
 from cxrfair.statistics import cells
 from cxrfair.statistics.cells import Cell
 from cxrfair.statistics.estimates import Judged, Sample
-from cxrfair.studies import Study, single
+from cxrfair.studies import SEPARATOR, Study, single
+from cxrfair.thresholds import ALL
 
 Array = NDArray[np.float64]
 FOLD = "test"
@@ -43,7 +45,8 @@ class TestSet:
 
     `patient` (n,) numbers the patients; `people` has a row an image and a column for each single
     attribute; `target` (n, labels) is NaN where an image is not judged; `score`
-    (models, n, labels); `threshold` (models, labels).
+    (models, n, labels); `threshold` (models, labels), or (models, n, labels) where groups of some
+    model have thresholds of their own.
     """
 
     cells: Sequence[Cell]
@@ -64,8 +67,10 @@ class TestSet:
 
     def of_label(self, i: int) -> tuple[Sample, Judged]:
         """Select the images that are judged for label `i`."""
-        score = self.score[:, self.judged_for(i), i]
-        return self._sample(self.target[:, i]), Judged(score, self.threshold[:, i])
+        judged, threshold = self.judged_for(i), self.threshold[..., i]
+        if threshold.ndim == 2:
+            threshold = threshold[:, judged]
+        return self._sample(self.target[:, i]), Judged(self.score[:, judged, i], threshold)
 
     def of_any_label(self) -> Sample:
         """Select the images that are judged for some label: positive if they are for one."""
@@ -104,14 +109,13 @@ def align(
     lost = rows.index[rows["patient_id"].isna()]
     if len(lost):
         raise AuditError(f"{first}: {len(lost)} {fold} images are not in the cohort; allowed: none")
-    thresholds = [_thresholds(key, evidence, study) for key, evidence in models.items()]
     return TestSet(
         cells=cells.make(rows, study.attributes),
         patient=pd.factorize(rows["patient_id"], sort=True)[0],
         people=rows[list(single(study.attributes))].reset_index(drop=True),
         target=target.to_numpy(np.float64),
         score=np.stack([score.to_numpy(np.float64) for _, score in answers.values()]),
-        threshold=np.stack(thresholds),
+        threshold=_decisions(study, models, rows),
     )
 
 
@@ -130,9 +134,28 @@ def _wide(
     return target.mask(score.isna()), score
 
 
+def _decisions(study: Study, models: Mapping[Model, Evidence], people: pd.DataFrame) -> Array:
+    """Return all models' thresholds, (models, labels), or (models, n, labels) if some draw them."""
+    whole = np.stack([_thresholds(key, of, study) for key, of in models.items()])
+    own = [i for i, of in enumerate(models.values()) if (of.thresholds["group"] != ALL).any()]
+    if not own:
+        return whole
+    found = np.repeat(whole[:, None], len(people), axis=1)
+    chance = {label: group_thresholds.chances(list(people.index), label) for label in study.labels}
+    keys = list(models)
+    for i in own:
+        rows = models[keys[i]].thresholds
+        group = cells.group_values(people, SEPARATOR.join(study.variants[keys[i].variant].groups))
+        for j, label in enumerate(study.labels):
+            of_label = rows[rows["label"] == label]
+            found[i, :, j] = group_thresholds.applied(of_label, list(group), chance[label])
+    return found
+
+
 def _thresholds(key: Model, evidence: Evidence, study: Study) -> Array:
-    """Return a model's threshold for each label."""
-    values = evidence.thresholds.set_index("label")["value"].astype("float64")
+    """Return a model's threshold for each label, of images whose group has none of its own."""
+    rows = evidence.thresholds[evidence.thresholds["group"] == ALL]
+    values = rows.set_index("label")["value"].astype("float64")
     missing = sorted(set(study.labels) - set(values.index))
     if missing:
         raise AuditError(f"{key}: no threshold for label {missing[0]!r}; {missing}")

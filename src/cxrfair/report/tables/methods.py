@@ -1,0 +1,97 @@
+"""How each variant was made: its method, what the method was told, and where it comes from."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from cxrfair.provenance import declared
+from cxrfair.report._results import StudyResults
+from cxrfair.studies import SEPARATOR, Study, trained, upstream_of
+
+TITLE = "Methods"
+CAPTION = (
+    "What the variants differ in. Groups: the cells the method was told of in training; `blind` to "
+    "them otherwise. Starts from: the model it needs, trained before it. Settings: the method's "
+    "own, as trained, those a search chose among them. Batch statistics: how often a batch goes "
+    "through the network in a step. Provenance: what is computed from images beside the loss, on "
+    "which of them, in which mode. Variants that are not trained take the scores of another, and "
+    "fit thresholds of each group on validation images."
+)
+SECTION = "made"
+BLIND, NONE = "blind", "none"
+POST_SOURCE = "Hardt et al. 2016, arXiv:1610.02413"
+MOMENTS = {"early": "early weights", "selected": "chosen weights"}
+COLUMNS = (
+    *("dataset", "variant", "method", "training_list", "groups", "starts_from", "settings"),
+    *("batch_statistics", "provenance", "source"),
+)
+STATED = ("method", "batch_statistics", "provenance", "source")  # by the card itself
+
+
+def make(study: StudyResults) -> pd.DataFrame:
+    """Return one row a data set and variant; none where no training left a card."""
+    of = study.study
+    rows = [
+        {"dataset": dataset, "variant": name, **_row(study, dataset, name)}
+        for dataset in of.datasets
+        for name in of.variants
+        if study.cards
+    ]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _row(study: StudyResults, dataset: str, name: str) -> dict[str, str]:
+    """Describe a variant by its models' cards, or one that has none by what params.yaml says."""
+    variant = study.study.variants[name]
+    if name not in trained(study.study):
+        return {
+            "method": str(variant.post).replace("_", " "),
+            "training_list": NONE,
+            "groups": SEPARATOR.join(variant.groups),
+            "starts_from": f"{variant.upstream}, scores",
+            "settings": NONE,
+            "batch_statistics": NONE,
+            "provenance": "thresholds of each group: validation images",
+            "source": POST_SOURCE,
+        }
+    cards = {seed: study.cards[dataset, name, seed] for seed in study.study.seeds}
+    return {
+        **{key: _once(str(card[key]) for card in cards.values()) for key in STATED},
+        "training_list": variant.rebalance,
+        "groups": _once(SEPARATOR.join(card["groups"]) or BLIND for card in cards.values()),
+        "starts_from": _start(study.study, name),
+        "settings": _by_seed({seed: _told(card["settings"]) for seed, card in cards.items()}),
+    }
+
+
+def _start(study: Study, name: str) -> str:
+    """Say which variant's model a variant starts from, and with which of its weights."""
+    needs = declared(f"cxrfair.methods.{study.variants[name].method}", "needs")
+    if not needs:
+        return NONE
+    method, moment = needs.split("@")
+    return f"{upstream_of(study, name, method)}, {MOMENTS[moment]}"
+
+
+def _told(settings: Mapping[str, Any]) -> str:
+    """Write settings in one line, as params.yaml does."""
+    return ", ".join(f"{key} {_written(value)}" for key, value in settings.items()) or NONE
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _once(values: Iterable[str]) -> str:
+    """List what differs between seeds, each once."""
+    return "; ".join(dict.fromkeys(values))
+
+
+def _by_seed(told: Mapping[int, str]) -> str:
+    """Write what is the same for all seeds once, else seed by seed."""
+    if len(set(told.values())) == 1:
+        return next(iter(told.values()))
+    return "; ".join(f"seed {seed}: {text}" for seed, text in told.items())
