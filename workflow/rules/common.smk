@@ -398,6 +398,7 @@ def report_facts():
             "confidence": settings["audit"]["confidence"],
             "min_group_size": settings["audit"]["min_group_size"],
             **{key: settings["train"][key] for key in ("epochs", "batch_size", "optimiser")},
+            "recipes": settings["recipes"],
         },
         sort_keys=True,
     )

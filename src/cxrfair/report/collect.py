@@ -13,6 +13,7 @@ from cxrfair.config import Section
 from cxrfair.lookup import places
 from cxrfair.report._results import Decoding, Leakage, StudyResults
 from cxrfair.report.composition import count
+from cxrfair.scales import overridden
 from cxrfair.studies import SEPARATOR, Study, Variant, single, trained
 
 
@@ -27,6 +28,7 @@ class Facts(Section):
     epochs: int
     batch_size: int
     optimiser: dict[str, str | float]
+    recipes: dict[str, dict[str, Any]]
 
 
 class Files(Section):
@@ -185,7 +187,7 @@ def _words(study: Study, files: Files, facts: Facts) -> dict[str, str]:
         "Scale": facts.scale,
         "Variants (method, rebalancing; or what is done after training)": ", ".join(variants),
         "Seeds": ", ".join(map(str, study.seeds)),
-        "Variants' own settings": _own_settings(study),
+        "Variants' own settings": _own_settings(study, facts.recipes),
         "Settings searched for": _searched(study),
         "Backbone": _all(cards, "backbone"),
         "Pretrained weights": _all(cards, "origin"),
@@ -219,11 +221,12 @@ def _searched(study: Study) -> str:
     return f"{of.draws} draws a variant, seed {of.seed}, chosen by {of.rule} on validation"
 
 
-def _own_settings(study: Study) -> str:
-    """List what variants set for themselves, as dotted names."""
+def _own_settings(study: Study, recipes: Mapping[str, Mapping[str, Any]]) -> str:
+    """List what variants and their methods' recipes set for themselves, as dotted names."""
     told = []
     for name, variant in study.variants.items():
-        own = {"settings": variant.settings, "train": variant.train}
+        train = overridden(recipes.get(str(variant.method), {}), variant.train)
+        own = {"settings": variant.settings, "train": train}
         for section, values in own.items():
             told += [f"{name}: {section}.{key} {value}" for key, value in values.items()]
     return ", ".join(told) or "none"

@@ -15,6 +15,7 @@ FACTS = Facts(
     epochs=12,
     batch_size=64,
     optimiser={"kind": "adamw", "learning_rate": 0.001, "weight_decay": 0.0001},
+    recipes={"ubaia": {"batch_size": 48, "epochs": 64}},
 )
 CARD = {
     "backbone": "test_resnet", "origin": "none (random)", "channels": 1, "size": 64, "epochs": 12,
@@ -74,8 +75,10 @@ def test_a_variant_s_own_settings_are_told(made, words):
     variants = {
         "erm": {"method": "erm", "train": {"backbone": "test_vit", "epochs": 3}},
         "dro": {"method": "group_dro", "settings": {"step_size": 0.5}},
+        "audit": {"method": "ubaia", "train": {"epochs": 5}},
     }
-    assert _own_settings(made.study(variants=variants)) == (
-        "erm: train.backbone test_vit, erm: train.epochs 3, dro: settings.step_size 0.5"
+    assert _own_settings(made.study(variants=variants), FACTS.recipes) == (
+        "erm: train.backbone test_vit, erm: train.epochs 3, dro: settings.step_size 0.5, "
+        "audit: train.batch_size 48, audit: train.epochs 5"
     )
     assert words(variants=variants)["Variants' own settings"].startswith("erm: train.")
