@@ -217,24 +217,28 @@ ODDS = {"post": "equalised_odds", "upstream": "erm", "groups": ["sex"]}
 
 def test_thresholds_of_groups_take_the_scores_of_their_upstream_and_train_nothing(workplace):
     before = {name: stamps(workplace, name) for name in ("erm", "group_dro")}
-    workplace.params(**{f"{QUICKSTART}__variants__odds": ODDS})
+    workplace.params(**{f"{QUICKSTART}__variants__adjusted": ODDS})
     assert workplace.planned() == {"threshold": 2, **FOLLOWS}
     workplace.snakemake()
     assert before == {name: stamps(workplace, name) for name in before}
     for dataset in DATASETS:
-        folder = workplace.root / KEPT / dataset / "odds" / "seed-0"
+        folder = workplace.root / KEPT / dataset / "adjusted" / "seed-0"
         assert [path.name for path in folder.iterdir()] == ["thresholds.parquet"]
         found = pd.read_parquet(folder / "thresholds.parquet")
         assert set(found["group"]) >= {"all", "female", "male"}
         shares = found.dropna(subset=["share"]).groupby(["label", "group"])["share"].sum()
         np.testing.assert_allclose(shares, 1)
-        assert not (workplace.root / MODELS / dataset / "odds").exists()
+        assert not (workplace.root / MODELS / dataset / "adjusted").exists()
     rows = pd.read_parquet(workplace.root / "results/metrics/quickstart/summary.parquet")
     whole = rows.query("metric == 'auroc' and attribute == 'all'")
     whole = whole.pivot(index=["dataset", "label"], columns="variant", values="value")
-    pd.testing.assert_series_equal(whole["odds"], whole["erm"], check_names=False)
+    pd.testing.assert_series_equal(whole["adjusted"], whole["erm"], check_names=False)
+    table = pd.read_csv(workplace.root / "results/report/quickstart/tables/thresholds.csv")
+    # Before the others by its letters, after them in params.yaml: files are not mixed up.
+    assert set(table.loc[table["group"] != "all", "variant"]) == {"adjusted"}
+    assert table["variant"].drop_duplicates().tolist() == ["erm", "group_dro", "adjusted"]
     page = (workplace.root / "results/report/index.html").read_text()
-    assert "odds (equalised_odds between groups of sex, scores of erm)" in page
+    assert "adjusted (equalised_odds between groups of sex, scores of erm)" in page
     assert not re.search(r">\s*(nan|None|inf|Traceback)\b", page)
     assert workplace.planned() == {}
     workplace.edit("src/cxrfair/group_thresholds.py", 'SEED = "group', 'SEED = "a group')

@@ -81,11 +81,14 @@ def strategy_of(variant):
 
 
 def section(*path):
-    """One section of params.yaml as JSON: all that a stage gets to see of it."""
+    """One section of params.yaml as JSON: all that a stage gets to see of it.
+
+    Order counts in studies alone: variants are listed and files handed over in that of params.yaml.
+    """
     value = settings
     for key in path:
         value = value[key]
-    return json.dumps(value, sort_keys=True)
+    return json.dumps(value, sort_keys=path[0] != "studies")
 
 
 def study_of(wildcards):
