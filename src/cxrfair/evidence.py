@@ -13,7 +13,7 @@ from cxrfair.errors import CxrfairError
 from cxrfair.statistics import cells
 from cxrfair.statistics.cells import Cell
 from cxrfair.statistics.estimates import Judged, Sample
-from cxrfair.studies import SEPARATOR, Study, single
+from cxrfair.studies import Study, single
 from cxrfair.thresholds import ALL
 
 Array = NDArray[np.float64]
@@ -145,7 +145,9 @@ def _decisions(study: Study, models: Mapping[Model, Evidence], people: pd.DataFr
     keys = list(models)
     for i in own:
         rows = models[keys[i]].thresholds
-        group = cells.group_values(people, SEPARATOR.join(study.variants[keys[i].variant].groups))
+        group = group_thresholds.groups(
+            people.reset_index(), study.variants[keys[i].variant].groups
+        )
         for j, label in enumerate(study.labels):
             of_label = rows[rows["label"] == label]
             found[i, :, j] = group_thresholds.applied(of_label, list(group), chance[label])

@@ -98,8 +98,12 @@ def collect(name: str, study: Study, files: Files, facts: Facts) -> StudyResults
 
 VERSIONS = ("cxrfair", "torch", "timm", "numpy")
 TITLES: Mapping[str, str] = {
-    "nih_chestxray14": "NIH ChestX-ray14",
+    "chexpert": "CheXpert",
     "mimic_cxr": "MIMIC-CXR",
+    "nih_chestxray14": "NIH ChestX-ray14",
+    "padchest": "PadChest",
+    "tcga_luad": "TCGA-LUAD",
+    "vindr_cxr": "VinDr-CXR",
     "erm": "ERM",
     "erm_balanced": "ERM, balanced",
     "erm_odds": "ERM, equalised odds",

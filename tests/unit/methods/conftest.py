@@ -18,6 +18,29 @@ class Line(Network):
         return Representation(image.flatten(2).transpose(1, 2), pooled, self.head(pooled), (1, 1))
 
 
+class Deep(Network):
+    """Features f = B x of three pixels, scores W f + b."""
+
+    def __init__(self, labels):
+        super().__init__()
+        self.width = 4
+        self.body = torch.nn.Linear(3, self.width, bias=False)
+        self.head = torch.nn.Linear(self.width, labels)
+
+    def represent(self, image):
+        pooled = self.body(image.flatten(1))
+        return Representation(pooled.unsqueeze(1), pooled, self.head(pooled), (1, 1))
+
+
+@pytest.fixture
+def deep():
+    def build(labels=1, seed=3):
+        torch.manual_seed(seed)
+        return Deep(labels)
+
+    return build
+
+
 @pytest.fixture
 def line():
     def build(pixels=3, labels=1, seed=0):

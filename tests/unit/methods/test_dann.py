@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
-import torch
 
-from cxrfair.methods import Groups, Network, Representation
+from cxrfair.methods import Groups
 from cxrfair.methods._adversary import ReversalConfig
 from cxrfair.methods.dann import Dann
 
@@ -12,29 +11,14 @@ GROUP = [0, 1, 2, 1, 0]
 ALPHA, RATE = 0.7, 0.5
 
 
-class Linear(Network):
-    """Features f = B x, scores w f + b."""
-
-    def __init__(self):
-        super().__init__()
-        self.width = 4
-        self.body = torch.nn.Linear(3, self.width, bias=False)
-        self.head = torch.nn.Linear(self.width, 1)
-
-    def represent(self, image):
-        pooled = self.body(image.flatten(1))
-        return Representation(pooled.unsqueeze(1), pooled, self.head(pooled), (1, 1))
-
-
 def array(tensor):
     return tensor.detach().numpy().astype(float).copy()
 
 
 @pytest.fixture
-def method():
-    torch.manual_seed(3)
+def method(deep):
     settings = ReversalConfig(alpha=ALPHA, rate=RATE, hidden=6)
-    return Dann(Linear(), Groups(("a", "b", "c"), (2, 2, 1)), settings)
+    return Dann(deep(labels=1), Groups(("a", "b", "c"), (2, 2, 1)), settings)
 
 
 def test_one_step_of_both_players_by_hand(method, batch, step):

@@ -10,6 +10,7 @@ from cxrfair.images.augment import AugmentConfig
 from cxrfair.images.store import Store
 from cxrfair.methods import Groups
 from cxrfair.methods.group_dro import GroupDro, GroupDroConfig
+from cxrfair.training import job
 from cxrfair.training.config import TrainConfig
 from cxrfair.training.examples import Examples
 from cxrfair.training.loop import Run
@@ -81,3 +82,13 @@ def task(tmp_path_factory):
         {"image_id": [f"i{n}" for n in range(N)], "row": range(N), "quarantine": None}
     )
     return Task(Store(folder / "p.npy", index))
+
+
+@pytest.fixture(scope="module")
+def data(made, tmp_path_factory):
+    """What a whole training reads, of the made-up study."""
+    torch.set_num_threads(1)
+    tables = made.training()
+    pixels = tmp_path_factory.mktemp("data") / "pixels.npy"
+    np.save(pixels, tables.pop("pixels"))
+    return job.Data(store=Store(pixels, tables.pop("index")), upstream=None, **tables)

@@ -9,22 +9,12 @@ import torch
 from cxrfair import tracking
 from cxrfair.backbones import BackboneError
 from cxrfair.errors import CxrfairError
-from cxrfair.images.store import Store
 from cxrfair.training import device, job, loop, scoring
 
 CPU = torch.device("cpu")
 LABELS = ("edema", "nodule")
 LOG = tracking.Run(tracking.Place("study", "made", "own", 0), "")  # without a session: silent
 HYPER = {"confuse": 0.4, "entropy": 0.1, "keep": 0.7, "bound": 0.05, "rate": 0.2}
-
-
-@pytest.fixture(scope="module")
-def data(made, tmp_path_factory):
-    torch.set_num_threads(1)
-    tables = made.training()
-    pixels = tmp_path_factory.mktemp("data") / "pixels.npy"
-    np.save(pixels, tables.pop("pixels"))
-    return job.Data(store=Store(pixels, tables.pop("index")), upstream=None, **tables)
 
 
 def spec(task, method, hyper, groups=(), **train):

@@ -12,7 +12,6 @@ from safetensors.torch import save_file
 from cxrfair import tracking
 from cxrfair.backbones import build
 from cxrfair.errors import CxrfairError
-from cxrfair.images.store import Store
 from cxrfair.methods.erm import Erm
 from cxrfair.training import job, loop, scoring, validation
 
@@ -20,15 +19,6 @@ CPU = torch.device("cpu")
 LABELS = ("edema", "nodule")
 LOG = tracking.Run(tracking.Place("study", "made", "own", 0), "")  # without a session: silent
 STILL = {"kind": "sgd", "learning_rate": 1e-12, "weight_decay": 0.0, "momentum": 0.0}
-
-
-@pytest.fixture(scope="module")
-def data(made, tmp_path_factory):
-    torch.set_num_threads(1)
-    tables = made.training()
-    pixels = tmp_path_factory.mktemp("data") / "pixels.npy"
-    np.save(pixels, tables.pop("pixels"))
-    return job.Data(store=Store(pixels, tables.pop("index")), upstream=None, **tables)
 
 
 @pytest.fixture

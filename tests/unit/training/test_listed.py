@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from cxrfair import tracking
-from cxrfair.images.store import Store
 from cxrfair.methods import Listed, Method
 from cxrfair.methods._method import NoConfig
 from cxrfair.training import batches, job, loop, scoring
@@ -41,15 +40,6 @@ class Spy(Method[NoConfig]):
     def turns(self, batch):
         self.asked.append(("turns", batch))
         yield from super().turns(batch)
-
-
-@pytest.fixture(scope="module")
-def data(made, tmp_path_factory):
-    torch.set_num_threads(1)
-    tables = made.training()
-    pixels = tmp_path_factory.mktemp("data") / "pixels.npy"
-    np.save(pixels, tables.pop("pixels"))
-    return job.Data(store=Store(pixels, tables.pop("index")), upstream=None, **tables)
 
 
 @pytest.fixture

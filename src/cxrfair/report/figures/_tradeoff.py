@@ -1,16 +1,20 @@
 """What figures of one measure against another share: a point a variant, a shaded corner."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from cxrfair import metrics
 from cxrfair.report._results import StudyResults
 from cxrfair.report.figures import _style as style
 
 PANEL_INCHES = (2.95, 2.75)
+FEWEST_WIDE = 2  # panels: a narrower figure has no room for its legend
 INSIDE_POINTS = np.array([150.0, 135.0])  # of a panel's axes, near enough to keep numbers apart
 # Where a point's number may go, in points from it; the first place that is clear is taken.
 AROUND = np.array(
@@ -19,6 +23,39 @@ AROUND = np.array(
 CLEAR_POINTS = 7.5  # between a number and the nearest point or number
 
 Array = NDArray[np.float64]
+
+
+class Panel(NamedTuple):
+    """What one panel shows, by names of metrics: `across` on all images, `up` between groups.
+
+    Higher is better across; `lower_is_better` says what is better up.
+    """
+
+    attribute: str
+    across: str
+    up: str
+    up_title: str
+    lower_is_better: bool
+
+
+def draw(study: StudyResults, panels: Sequence[Panel]) -> Figure:
+    """Draw one panel a data set (rows) and entry of `panels` (columns), a point a variant."""
+    datasets, (width, height) = study.study.datasets, PANEL_INCHES
+    wide = width * max(len(panels), FEWEST_WIDE)
+    above = style.legend_inches(_legend_names(list(study.study.variants)), wide)
+    figure = Figure((wide, above + height * len(datasets)))
+    grid = figure.subplots(len(datasets), len(panels), squeeze=False)
+    for (i, j), axes in np.ndenumerate(grid):
+        panel = panels[j]
+        across = values(study, datasets[i], panel.across, "all")
+        up = values(study, datasets[i], panel.up, panel.attribute)
+        _points(axes, across, up, study, lower_is_better=panel.lower_is_better)
+        axes.set_xlabel(f"{metrics.title(panel.across)}, all images")
+        axes.set_ylabel(panel.up_title)
+        axes.set_title(style.named(study, panel.attribute, datasets[i]))
+        style.tag(axes, datasets[i])
+    style.legend(figure)
+    return figure
 
 
 def values(study: StudyResults, dataset: str, metric: str, attribute: str) -> pd.DataFrame:
@@ -30,7 +67,7 @@ def values(study: StudyResults, dataset: str, metric: str, attribute: str) -> pd
     return ends.reindex(list(study.study.variants))
 
 
-def points(
+def _points(
     axes: Axes,
     across: pd.DataFrame,
     up: pd.DataFrame,
@@ -40,15 +77,15 @@ def points(
 ) -> None:
     """Draw the variants with intervals in both directions; `values` gives both frames.
 
-    Higher is better across; `lower_is_better` says what is better up. Where there are more variants
-    than colours, points are numbered as in the legend, so that they can be told apart in grey.
+    Where there are more variants than colours, points are numbered as in the legend, so that they
+    can be told apart in grey.
     """
     variants = list(study.study.variants)
-    numbered = len(variants) > len(style.COLOURS)
+    numbered = _numbered(variants)
     faint = 0.3 if numbered else 0.55
-    for number, (variant, (colour, marker)) in enumerate(style.look(variants).items(), 1):
+    looks = style.look(variants).items()
+    for name, (variant, (colour, marker)) in zip(_legend_names(variants), looks, strict=True):
         x, y = across.loc[variant], up.loc[variant]
-        name = f"{number} {variant}" if numbered else variant
         axes.hlines(y["value"], x["ci_low"], x["ci_high"], color=colour, alpha=faint, linewidth=1.2)
         axes.vlines(x["value"], y["ci_low"], y["ci_high"], color=colour, alpha=faint, linewidth=1.2)
         axes.plot(x["value"], y["value"], marker, color=colour, label=name, markersize=6, zorder=3)
@@ -62,10 +99,13 @@ def points(
         number_points(axes, places)
 
 
-def legend_names(variants: Sequence[str]) -> list[str]:
-    """Return variants as `points` names them in the legend."""
-    numbered = len(variants) > len(style.COLOURS)
-    return [f"{i} {name}" if numbered else name for i, name in enumerate(variants, 1)]
+def _numbered(variants: Sequence[str]) -> bool:
+    return len(variants) > len(style.COLOURS)
+
+
+def _legend_names(variants: Sequence[str]) -> list[str]:
+    """Return variants as the legend names them."""
+    return [f"{i} {name}" if _numbered(variants) else name for i, name in enumerate(variants, 1)]
 
 
 def _say_nothing(axes: Axes) -> None:

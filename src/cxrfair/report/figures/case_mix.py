@@ -53,8 +53,7 @@ def draw(study: StudyResults) -> Figure | None:
         axes.set_title(style.named(study, attributes[j], dataset))
         axes.set_xlabel(f"{metrics.title(name)} ({study.confidence:.0%} interval)")
         style.tag(axes, dataset)
-    handles, said = grid[0, 0].get_legend_handles_labels()
-    figure.legend(handles, said, loc="outside upper left", ncols=len(said), markerscale=1.2)
+    style.legend(figure)
     return figure
 
 
