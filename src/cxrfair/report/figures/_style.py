@@ -17,6 +17,7 @@ INK, QUIET, RULE = "#1b2733", "#5b6875", "#d9dfe5"
 TAG = "dataset:"
 ENTRY_INCHES, LETTER_INCHES = 0.45, 0.075  # of a legend: an entry without its name, and a letter
 ROW_INCHES, TOP_INCHES = 0.2, 0.4  # of a legend: a row of entries, and what else is above panels
+NOTE_INCHES = 0.12  # above a legend of several rows: there a corner may say that data are simulated
 COMFORTABLE = 5  # variants that one row of usual height holds
 LONGEST = 26  # letters of a data set in a title, which must not run into the next
 
@@ -57,8 +58,17 @@ def look(names: Sequence[str]) -> dict[str, tuple[str, str]]:
 def legend(figure: Figure) -> None:
     """Name above all panels what the first one shows, in as many rows as the width asks for."""
     handles, names = figure.axes[0].get_legend_handles_labels()
-    columns = _columns(names, figure.get_size_inches()[0])
-    figure.legend(handles, names, loc="outside upper left", ncols=columns, markerscale=1.2)
+    width, height = figure.get_size_inches()
+    columns = _columns(names, width)
+    top = 1 - NOTE_INCHES / height if columns < len(names) else 1.0
+    figure.legend(
+        handles,
+        names,
+        loc="outside upper left",
+        bbox_to_anchor=(0, 0, 1, top),
+        ncols=columns,
+        markerscale=1.2,
+    )
 
 
 def legend_inches(names: Sequence[str], width: float) -> float:
