@@ -27,8 +27,8 @@ class Card(Section):
     `origin` says where the first weights came from; `measure` selected the epoch that was kept;
     `early_epoch` is the one kept for methods that need an early network; `epochs` were trained.
     `settings` are the method's, those a search chose among them; `groups` the attributes and labels
-    whose cells it was told of. `batch_statistics`, `provenance` and `source` are what the method
-    says of itself.
+    whose cells it was told of; `text` the encoder of the labels' names, where a method reads them.
+    `batch_statistics`, `provenance` and `source` are what the method says of itself.
     """
 
     backbone: str
@@ -40,6 +40,7 @@ class Card(Section):
     method: str
     settings: dict[str, Any]
     groups: tuple[str, ...]
+    text: str = "none"
     batch_statistics: str
     provenance: str
     source: str
@@ -64,9 +65,11 @@ class TimmNetwork(Network):
     scale: Tensor
     shift: Tensor
 
-    def __init__(self, body: nn.Module, width: int, n_labels: int, channels: int) -> None:
+    def __init__(
+        self, body: nn.Module, width: int, grid: tuple[int, int], n_labels: int, channels: int
+    ) -> None:
         super().__init__()
-        self.body, self.width = body, width
+        self.body, self.width, self.grid = body, width, grid
         self.head = nn.Linear(width, n_labels)
         mean, sd = _statistics(body, "mean", channels), _statistics(body, "std", channels)
         self.register_buffer("scale", 1 / sd, persistent=False)
@@ -117,9 +120,17 @@ class TimmNetwork(Network):
         if self.training:
             raise BackboneError("draw: the network is in training mode; call eval() first")
         with torch.no_grad():
-            if getattr(self.body, "global_pool", "") == "token":
+            if self._reads_token():
                 return "attention", self._attention(self.normalise(image))
             return "class_activation", self._activation(self.normalise(image))
+
+    def shows(self, labels: tuple[str, ...]) -> tuple[str, ...]:
+        """Name the maps: one a label, but for attention, which is of no label."""
+        return () if self._reads_token() else labels
+
+    def _reads_token(self) -> bool:
+        """Tell whether the head reads a ViT's class token."""
+        return bool(getattr(self.body, "global_pool", "") == "token")
 
     def _activation(self, image: Tensor) -> Tensor:
         """Let the head read every cell as if it were the whole map."""
@@ -179,8 +190,8 @@ def build(
         weights cannot be had or are not all and only those of this model.
     """
     body = create(name, pretrained, size, channels)
-    width = _width(body, f"{name} at {size} px", (channels, size))
-    return TimmNetwork(body, width, n_labels, channels)
+    width, grid = _shape(body, f"{name} at {size} px", (channels, size))
+    return TimmNetwork(body, width, grid, n_labels, channels)
 
 
 def compile_body(network: TimmNetwork) -> None:
@@ -227,8 +238,11 @@ def _statistics(body: Any, key: str, channels: int) -> Tensor:
     return values.mean(0, keepdim=True) if channels == GREY else values
 
 
-def _width(body: nn.Module, where: str, shape: tuple[int, int]) -> int:
-    """Run one black image through, so that what cannot work is refused before any training."""
+def _shape(body: nn.Module, where: str, shape: tuple[int, int]) -> tuple[int, tuple[int, int]]:
+    """Return width and grid; one black image is run through, so that what cannot work is refused.
+
+    `shape` is the image's: channels, and pixels a side.
+    """
     channels, size = shape
     body.eval()
     try:
@@ -248,4 +262,4 @@ def _width(body: nn.Module, where: str, shape: tuple[int, int]) -> int:
             f"train.backbone: {where}: its (cells, features) are {given}, "
             f"but its grid and what its classifier reads are {wanted}; they must be the same"
         )
-    return int(pooled.shape[1])
+    return int(pooled.shape[1]), (rows, columns)

@@ -28,8 +28,8 @@ class InferenceError(CxrfairError):
 class Drawn:
     """Maps of n images: `values` (n, m, rows, cols) float32, and rows of `tables.MAP_INDEX`.
 
-    `name` says what they are. `of` are the m labels they belong to, in order; empty where maps are
-    not one a label.
+    `name` says what they are. `of` names the m maps of an image by their labels, in order (see
+    `Network.shows`); empty where a map is of no label.
     """
 
     name: str
@@ -119,9 +119,8 @@ def draw(
         values = torch.cat(list(scoring.blocks(maps, store, rows, device)))
     if bad := int((~torch.isfinite(values.flatten(1))).any(1).sum()):
         raise InferenceError(f"draw: {names[0]} of {bad} images is not finite; allowed: none")
-    of = card.labels if values.shape[1] == len(card.labels) else ()
     index = pd.DataFrame({"image_id": image_ids, "row": range(len(image_ids))})
-    return Drawn(names[0], of, values.numpy(), index)
+    return Drawn(names[0], network.shows(card.labels), values.numpy(), index)
 
 
 def _nullable(target: NDArray[np.float32]) -> pd.Series:

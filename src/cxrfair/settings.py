@@ -2,12 +2,11 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Any
 
 from pydantic import ValidationError, create_model, field_validator
 
-from cxrfair import datasets, labels, methods, rebalance
+from cxrfair import datasets, labels, methods, rebalance, text, variants
 from cxrfair.audit import AuditConfig
 from cxrfair.cohort.attributes import ATTRIBUTES
 from cxrfair.cohort.filters import CohortConfig
@@ -17,18 +16,15 @@ from cxrfair.config import ConfigError, Section, explain
 from cxrfair.images.store import ImageConfig
 from cxrfair.labels import LabelConfig
 from cxrfair.phantom import PhantomConfig
-from cxrfair.pretrained import BackboneError, origin
 from cxrfair.probes import ProbeConfig
-from cxrfair.ranges import within
-from cxrfair.report import ReportConfig
-from cxrfair.scales import overridden, resolve, train_section
-from cxrfair.search import free
+from cxrfair.report import ReportConfig, references
+from cxrfair.scales import resolve
 from cxrfair.shown import DrawConfig
 from cxrfair.splits import SplitConfig
-from cxrfair.studies import Search, Study, StudyError, Variant, single, upstream_of
+from cxrfair.studies import Study, single, trained
+from cxrfair.text import TextConfig
 from cxrfair.thresholds import ThresholdConfig
 from cxrfair.tracking import TrackingConfig
-from cxrfair.training import validation
 from cxrfair.training.config import TrainConfig
 
 LINKABLE = ("encounters", "surroundings", "annotations")  # kinds that say more of an image
@@ -69,6 +65,7 @@ def params_type() -> type[Section]:
             _registry("Methods", {n: methods.get(n).config_type for n in methods.names()}),
             ...,
         ),
+        text=(TextConfig, ...),
         rebalance=(
             _registry("Rebalance", {n: rebalance.get(n).Config for n in rebalance.names()}),
             ...,
@@ -91,12 +88,12 @@ def check(params: Mapping[str, Any]) -> Section:
     ConfigError
         Naming each key that is misspelt, missing, of the wrong kind, or names what does not exist.
     """
-    text = json.dumps(resolve(params))
+    said = json.dumps(resolve(params))
     try:
-        parsed: Any = params_type().model_validate_json(text)
+        parsed: Any = params_type().model_validate_json(said)
     except ValidationError as error:
-        raise ConfigError(explain(error, "", text)) from None
-    if faults := _recipe_faults(parsed):
+        raise ConfigError(explain(error, "", said)) from None
+    if faults := variants.recipe_faults(parsed):
         # First: what a recipe gets wrong would be told again of every variant that takes it.
         raise ConfigError("\n".join(dict.fromkeys(faults)))
     faults = [
@@ -106,6 +103,8 @@ def check(params: Mapping[str, Any]) -> Section:
         faults += _data_faults(name, source, parsed)
     wanted = [label for study in parsed.studies.values() for label in study.labels]
     faults += labels.faults(parsed.labels, wanted)
+    if _reads_text(parsed):
+        faults += text.faults(parsed.text, wanted)
     if faults:
         raise ConfigError("\n".join(dict.fromkeys(faults)))
     section: Section = parsed
@@ -157,12 +156,16 @@ def _faults(name: str, study: Study, params: Any) -> list[str]:
         for dataset in study.datasets
         if dataset in params.data and _kind(dataset) not in {"images", ""}
     ]
+    printed = references.path_of(study.paper) if study.paper else None
+    if printed is not None and not printed.is_file():
+        have = ", ".join(sorted(path.stem for path in printed.parent.glob("*.yaml")))
+        faults.append(f"{where}.paper: no file {printed}; have {have}")
     attributes = (*ATTRIBUTES, *params.sdoh.attributes)
     faults += _attribute_faults(f"{where}.attributes", single(study.attributes), attributes)
     for row, variant in study.variants.items():
         place = f"{where}.variants.{row}"
         if variant.post is None:
-            faults += _variant_faults(place, study, row, params)
+            faults += variants.faults(place, study, row, params)
         else:
             faults += _attribute_faults(f"{place}.groups", variant.groups, attributes)
     return faults
@@ -173,123 +176,7 @@ def _attribute_faults(where: str, names: Sequence[str], have: Sequence[str]) -> 
     return [f"{where}: no {name!r}; have {', '.join(have)}" for name in names if name not in have]
 
 
-def _variant_faults(where: str, study: Study, name: str, params: Any) -> list[str]:
-    """List what is wrong with one variant of a study that is trained."""
-    variant = study.variants[name]
-    method, faults = str(variant.method), []
-    for kind, chosen in (("methods", method), ("rebalance", variant.rebalance)):
-        have = [key for key, value in getattr(params, kind) if value is not None]
-        if chosen not in have:
-            faults.append(f"{where}: no {chosen!r} under {kind}; have {have}")
-    if not faults:
-        faults += _group_faults(where, method, variant.groups)
-        faults += _override_faults(where, method, variant, params)
-        faults += _upstream_faults(where, method, study, name, params)
-    if study.search is not None and not faults:
-        faults += _search_faults(where, study.search, variant, params)
-    return faults
-
-
-def _search_faults(where: str, search: Search, variant: Variant, params: Any) -> list[str]:
-    """Refuse a search that would train a variant alike in every draw."""
-    hyper = overridden(getattr(params.methods, str(variant.method)).model_dump(), variant.settings)
-    sections: dict[str, Section] = {
-        "settings": methods.get(str(variant.method)).config_type.parse(json.dumps(hyper)),
-        "train": TrainConfig.parse(json.dumps(_train(params, variant.model_dump()))),
-    }
-    if any(free(within(sections[part]), getattr(variant, part)) for part in search.tuned):
-        return []
-    tuned = " and ".join(search.tuned)
-    return [f"{where}: its {tuned} leave a search nothing to draw; see search.tuned of the study"]
-
-
-def _override_faults(where: str, method: str, variant: Variant, params: Any) -> list[str]:
-    """List what is wrong with the values a variant sets for itself."""
-    kind = methods.get(method).config_type
-    settings = overridden(getattr(params.methods, method).model_dump(), variant.settings)
-    train = _train(params, variant.model_dump())
-    faults = []
-    for key, reader, values in (("settings", kind, settings), ("train", TrainConfig, train)):
-        try:
-            parsed: Any = reader.parse(json.dumps(values), f"{where.split(' ')[1]}.{key}")
-        except ConfigError as error:
-            faults.append(str(error))
-            continue
-        if key == "train":
-            faults += _train_faults(parsed)
-    return faults
-
-
-def _recipe_faults(params: Any) -> list[str]:
-    """List what is wrong with section `train` as each recipe changes it."""
-    faults = []
-    for method, recipe in params.recipes:
-        if recipe is not None:
-            values = json.dumps(_train(params, {"method": method}))
-            try:
-                faults += _train_faults(TrainConfig.parse(values, f"recipes.{method}"))
-            except ConfigError as error:
-                faults.append(str(error))
-    return faults
-
-
-def _train(params: Any, variant: Mapping[str, Any]) -> dict[str, Any]:
-    """Return section `train` as it holds for a variant."""
-    return train_section(params.model_dump(include={"train", "recipes"}), variant)
-
-
-def _train_faults(train: TrainConfig) -> list[str]:
-    """List what section `train` names and nobody has: a measure, a network, its weights."""
-    fault = _weights_fault(train.backbone, train.pretrained)
-    return validation.faults(train.validation.measure) + ([fault] if fault else [])
-
-
-@cache
-def _weights_fault(backbone: str, pretrained: str) -> str:
-    """Say why a network or its weights cannot be had; once, since a file is read to the end."""
-    try:
-        origin(backbone, pretrained)
-    except BackboneError as error:
-        return f"params.yaml {error}"
-    return ""
-
-
-def _upstream_faults(where: str, method: str, study: Study, name: str, params: Any) -> list[str]:
-    """Say where a method lacks the model it starts from, or is given one it cannot use."""
-    variant = study.variants[name]
-    needs = methods.get(method).needs
-    if not needs:
-        unused = f"{where}.upstream: {variant.upstream!r}; {method} starts from no model"
-        return [] if variant.upstream is None else [unused]
-    try:
-        upstream = upstream_of(study, name, needs.partition("@")[0])
-    except StudyError as error:
-        return [f"{where.removesuffix(f'variants.{name}')}{error}"]
-    return _network_faults(where, method, (variant, study.variants[upstream]), params)
-
-
-def _network_faults(
-    where: str, method: str, pair: tuple[Variant, Variant], params: Any
-) -> list[str]:
-    """Say where a method that deploys its upstream's network is given another backbone than it."""
-    if not methods.get(method).deploys_upstream:
-        return []
-    own, given = (_train(params, variant.model_dump()) for variant in pair)
-    return [
-        f"{where}.train.{key}: {own[key]!r}; {method} deploys the network it starts from, "
-        f"allowed is that one's: {given[key]!r}"
-        for key in ("backbone", "channels")
-        if own[key] != given[key]
-    ]
-
-
-def _group_faults(where: str, method: str, groups: tuple[str, ...]) -> list[str]:
-    """Refuse groups for a method that would ignore them, and none for one that needs them."""
-    if method not in methods.names():
-        return []
-    uses = methods.get(method).uses_groups
-    if uses and not groups:
-        return [f"{where}.groups: empty; {method} needs the attributes its groups are made of"]
-    if groups and not uses:
-        return [f"{where}.groups: {list(groups)}; {method} is blind to groups, leave them out"]
-    return []
+def _reads_text(params: Any) -> bool:
+    """Tell whether any study has a method that reads what labels say."""
+    named = {s.variants[name].method for s in params.studies.values() for name in trained(s)}
+    return any(methods.get(name).reads_text for name in named & set(methods.names()))

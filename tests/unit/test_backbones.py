@@ -317,7 +317,7 @@ class Small(nn.Module):
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's compiler warns of torch itself
 def test_a_compiled_network_is_the_same_network():
     torch.manual_seed(6)
-    plain = TimmNetwork(Small(), 4, 2, 1)
+    plain = TimmNetwork(Small(), 4, (2, 2), 2, 1)
     compiled = copy.deepcopy(plain)
     compile_body(compiled)
     assert list(compiled.state_dict()) == list(plain.state_dict())

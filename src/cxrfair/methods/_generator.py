@@ -59,7 +59,7 @@ class Perturbed(Network):
     def __init__(self, body: Network, bound: float) -> None:
         super().__init__()
         self.generator, self.body = Generator(), body
-        self.bound, self.width = bound, body.width
+        self.bound, self.width, self.grid = bound, body.width, body.grid
         self.train(self.training)
 
     # Read where it is: as a part of this module too, its weights would be saved twice.
@@ -106,6 +106,10 @@ class Perturbed(Network):
         with torch.no_grad():
             seen = self.perturb(image)
         return self.body.draw(seen)
+
+    def shows(self, labels: tuple[str, ...]) -> tuple[str, ...]:
+        """Name the maps as the network behind the generator does."""
+        return self.body.shows(labels)
 
 
 def _down(given: int, made: int) -> tuple[nn.Module, ...]:

@@ -96,6 +96,7 @@ class Method(nn.Module, Generic[C]):
     or a buffer, so that a checkpoint holds it. `needs` names what is trained before it, as
     `<method>@early` or `<method>@selected`; that network arrives as `upstream`, frozen. Where
     `deploys_upstream` is true it is a part of what is deployed, so that both backbones must be one.
+    Where `reads_text` is true, `build` is given the labels' names as numbers.
 
     Several processes may each hold a part of every batch. Whatever a loss takes over images goes
     through `gather` first: every process then computes the loss of the whole batch, and the
@@ -107,6 +108,7 @@ class Method(nn.Module, Generic[C]):
     uses_groups: ClassVar[bool] = False
     needs: ClassVar[str] = ""
     deploys_upstream: ClassVar[bool] = False
+    reads_text: ClassVar[bool] = False
     batch_statistics: ClassVar[str] = "one mixed forward pass"
     provenance: ClassVar[str] = "none"  # of what is computed from training images beside the loss
     config_type: ClassVar[type[Section]] = NoConfig
@@ -130,12 +132,18 @@ class Method(nn.Module, Generic[C]):
         return network
 
     @classmethod
-    def build(cls, net: Network, config: C) -> Network:
+    def build(cls, net: Network, config: C, text: Tensor | None = None) -> Network:
         """Return the network that is deployed, made around a backbone; by default that itself.
 
         A trained model is built again by this and its weights: nothing else may be in it.
+
+        Parameters
+        ----------
+        text
+            What the labels say, (2k, w): that each is there, in order, then that each is not. For
+            methods that read it, which keep it in a buffer `text` of what they deploy.
         """
-        del config
+        del config, text
         return net
 
     def players(self) -> dict[str, Player]:

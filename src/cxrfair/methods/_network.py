@@ -22,11 +22,12 @@ class Representation(NamedTuple):
 class Network(nn.Module):
     """An image network as every method sees it; `cxrfair.backbones` builds them from timm.
 
-    `width` is d. `head` maps (n, d) to (n, k) and is linear. Images are (n, 1, h, w) in [0, 1]:
-    channels and normalisation are the network's own affair.
+    `width` is d, `grid` the rows and columns of tokens. `head` maps (n, d) to (n, k) and is linear.
+    Images are (n, 1, h, w) in [0, 1]: channels and normalisation are the network's own affair.
     """
 
     width: int
+    grid: tuple[int, int]
     head: nn.Linear
 
     def represent(self, image: Tensor) -> Representation:
@@ -37,6 +38,13 @@ class Network(nn.Module):
         """Return which kind of map shows where the network looked, and maps (n, m, rows, columns).
 
         In evaluation mode; nothing of the network changes and no gradient is kept.
+        """
+        raise NotImplementedError
+
+    def shows(self, labels: tuple[str, ...]) -> tuple[str, ...]:
+        """Name the m maps that `draw` makes of an image by its k labels; empty for one of them all.
+
+        Where there are two of each label, those that speak for it come first, then `not <label>`.
         """
         raise NotImplementedError
 

@@ -117,8 +117,9 @@ class Faap(Method[FaapConfig]):
         )
 
     @classmethod
-    def build(cls, net: Network, config: FaapConfig) -> Network:
+    def build(cls, net: Network, config: FaapConfig, text: Tensor | None = None) -> Network:
         """Return the network behind a generator of its own."""
+        del text
         return Perturbed(net, config.bound)
 
     def players(self) -> dict[str, Player]:

@@ -14,6 +14,7 @@ from cxrfair.images.store import Store
 from cxrfair.pretrained import HUB, NONE
 from cxrfair.scales import overridden
 from cxrfair.stages import _model
+from cxrfair.text import Text
 from cxrfair.tracking import Place, Run
 from cxrfair.training import device
 from cxrfair.training.job import Data, Trained, TrainSpec, Upstream
@@ -24,7 +25,7 @@ STATE = Path(".cxrfair")  # checkpoints and locks: neither results nor inputs
 
 @dataclass(frozen=True)
 class Inputs:
-    """The files a training reads; `upstream` is a card and weights, or none."""
+    """The files a training reads; `upstream` is a card and weights, or none; `text` one or none."""
 
     listed: Path
     cohort: Path
@@ -33,6 +34,7 @@ class Inputs:
     pixels: Path
     index: Path
     upstream: tuple[Path, ...]
+    text: tuple[Path, ...]
     chosen: tuple[Path, ...] = ()
 
     def read(self) -> Data:
@@ -44,6 +46,7 @@ class Inputs:
             tables.SPLITS.read(self.splits),
             Store(self.pixels, tables.STORE_INDEX.read(self.index)),
             Upstream(*_model.read(*self.upstream)) if self.upstream else None,
+            Text.load(*self.text) if self.text else None,
         )
 
     def hashes(self, spec: TrainSpec) -> dict[str, str]:
@@ -51,6 +54,7 @@ class Inputs:
         names = ("listed", "cohort", "targets", "splits", "index")
         read: dict[str, Path] = {name: getattr(self, name) for name in names}
         read |= dict(zip(("upstream_card", "upstream"), self.upstream, strict=False))
+        read |= dict(zip(("text",), self.text, strict=False))
         read |= dict(zip(("chosen",), self.chosen, strict=False))
         if spec.train.pretrained not in {NONE, HUB}:
             read["pretrained"] = Path(spec.train.pretrained)

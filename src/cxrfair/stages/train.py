@@ -22,6 +22,7 @@ def train(
     pixels: Path,
     index: Path,
     upstream: tuple[Path, ...],
+    text: tuple[Path, ...],
     chosen: tuple[Path, ...],
     study: str,
     dataset: str,
@@ -35,9 +36,11 @@ def train(
 ) -> None:
     """Train one method with one seed on one data set.
 
-    `upstream` is a card and weights, or none; `chosen` what a search chose, where there was one.
+    `upstream` is a card and weights, or none; `text` what labels say, or none; `chosen` what a
+    search chose, where there was one.
     """
-    inputs = _training.Inputs(listed, cohort, targets, splits, pixels, index, upstream, chosen)
+    starts = (upstream, text, chosen)
+    inputs = _training.Inputs(listed, cohort, targets, splits, pixels, index, *starts)
     for path in chosen:
         spec = _training.settled(spec, json.loads(path.read_text(encoding="utf-8")))
     place = Place(study, dataset, variant, spec.seed)

@@ -31,6 +31,7 @@ def trial(
     pixels: Path,
     index: Path,
     upstream: tuple[Path, ...],
+    text: tuple[Path, ...],
     study: str,
     dataset: str,
     variant: str,
@@ -44,7 +45,7 @@ def trial(
     A training that does not stay finite leaves no scores, and says so beside its settings: a draw
     that cannot be chosen is no mistake.
     """
-    inputs = _training.Inputs(listed, cohort, targets, splits, pixels, index, upstream)
+    inputs = _training.Inputs(listed, cohort, targets, splits, pixels, index, upstream, text)
     found = _drawn(spec, drawing)
     spec = _training.settled(spec, found)
     place = Place(study, dataset, f"{variant}/draw-{drawing.draw}", spec.seed)

@@ -20,6 +20,7 @@ from cxrfair.errors import CxrfairError
 from cxrfair.images.store import Store
 from cxrfair.methods import Groups, Listed, Method, Network
 from cxrfair.pretrained import origin
+from cxrfair.text import Text
 from cxrfair.tracking import Run as Log
 from cxrfair.training import device, examples, loop, scoring, validation
 from cxrfair.training.checkpoint import Progress
@@ -48,7 +49,10 @@ class Upstream:
 
 @dataclass(frozen=True)
 class Data:
-    """The tables a training reads (see `cxrfair.tables`), its pixels, and what it starts from."""
+    """The tables a training reads (see `cxrfair.tables`), its pixels, and what it starts from.
+
+    `text` is what the labels say, for a method that reads it.
+    """
 
     listed: pd.DataFrame
     cohort: pd.DataFrame
@@ -56,6 +60,7 @@ class Data:
     splits: pd.DataFrame
     store: Store
     upstream: Upstream | None
+    text: Text | None = None
 
 
 @dataclass(frozen=True)
@@ -102,7 +107,7 @@ def train(spec: TrainSpec, data: Data, saved: Path, processor: torch.device, log
     return Trained(
         weights=_contiguous(progress.best),
         early=_contiguous(progress.early),
-        card=_card(spec, method, data.store.size, progress),
+        card=_card(spec, method, data, progress),
         history=pd.DataFrame(progress.history, columns=["epoch", "name", "value"]),
         conditions=_conditions(spec, processor, progress),
     )
@@ -126,7 +131,13 @@ def _method(spec: TrainSpec, data: Data, groups: Groups) -> Method[Any]:
     net = build(config.backbone, config.pretrained, len(spec.labels), size, config.channels)
     if config.compile:
         compile_body(net)
-    return kind(kind.build(net, hyper), groups, hyper, _frozen(spec, data.upstream))
+    deployed = kind.build(net, hyper, _embedded(spec, data.text))
+    return kind(deployed, groups, hyper, _frozen(spec, data.upstream))
+
+
+def _embedded(spec: TrainSpec, text: Text | None) -> Tensor | None:
+    """Return what the labels say, (2k, w)."""
+    return None if text is None else torch.from_numpy(text.select(spec.labels).embedding)
 
 
 def _frozen(spec: TrainSpec, upstream: Upstream | None) -> Network | None:
@@ -170,7 +181,7 @@ def _conditions(spec: TrainSpec, processor: torch.device, progress: Progress) ->
     )
 
 
-def _card(spec: TrainSpec, method: Method[Any], size: int, progress: Progress) -> Card:
+def _card(spec: TrainSpec, method: Method[Any], data: Data, progress: Progress) -> Card:
     config = spec.train
     return Card(
         backbone=config.backbone,
@@ -178,10 +189,11 @@ def _card(spec: TrainSpec, method: Method[Any], size: int, progress: Progress) -
         origin=origin(config.backbone, config.pretrained),
         channels=config.channels,
         labels=spec.labels,
-        size=size,
+        size=data.store.size,
         method=spec.method,
         settings=method.config.model_dump(mode="json"),
         groups=spec.groups,
+        text="none" if data.text is None else data.text.encoder,
         batch_statistics=method.batch_statistics,
         provenance=method.provenance,
         source=method.source,

@@ -37,7 +37,7 @@ def restore(card: Card, weights: Mapping[str, Tensor]) -> Network:
     kind = methods.get(card.method)
     settings = kind.config_type.parse(json.dumps(card.settings), f"methods.{card.method}")
     backbone = build(card.backbone, "none", len(card.labels), card.size, card.channels)
-    network = kind.build(backbone, settings)
+    network = kind.build(backbone, settings, weights.get("text"))
     wanted = {key: tuple(value.shape) for key, value in network.state_dict().items()}
     given = {key: tuple(value.shape) for key, value in weights.items()}
     wrong = sorted(key for key in wanted | given if wanted.get(key) != given.get(key))

@@ -32,6 +32,30 @@ class Deep(Network):
         return Representation(pooled.unsqueeze(1), pooled, self.head(pooled), (1, 1))
 
 
+class Patched(Network):
+    """Patches are rows of an image, tokens B x of each, scores W of their mean."""
+
+    def __init__(self, patches, labels):
+        super().__init__()
+        self.width, self.grid = 4, (patches, 1)
+        self.body = torch.nn.Linear(3, self.width, bias=False)
+        self.head = torch.nn.Linear(self.width, labels)
+
+    def represent(self, image):
+        tokens = self.body(image.squeeze(1))
+        pooled = tokens.mean(1)
+        return Representation(tokens, pooled, self.head(pooled), self.grid)
+
+
+@pytest.fixture
+def patched():
+    def build(patches=5, labels=1, seed=3):
+        torch.manual_seed(seed)
+        return Patched(patches, labels)
+
+    return build
+
+
 @pytest.fixture
 def deep():
     def build(labels=1, seed=3):
@@ -65,6 +89,26 @@ def batch():
         )
 
     return build
+
+
+@pytest.fixture
+def slopes():
+    """Return the gradient of a function of named arrays, by central differences."""
+
+    def differ(function, arrays, width=1e-5):
+        found = {}
+        for name, values in arrays.items():
+            found[name] = np.zeros_like(values)
+            for place in np.ndindex(values.shape):
+                ends = []
+                for sign in (1, -1):
+                    moved = values.copy()
+                    moved[place] += sign * width
+                    ends.append(function(arrays | {name: moved}))
+                found[name][place] = (ends[0] - ends[1]) / (2 * width)
+        return found
+
+    return differ
 
 
 @pytest.fixture
