@@ -73,7 +73,8 @@ class Study(Section):
 
     An attribute may be an intersection, written `sex x age`. `products` are what is kept of every
     model beside its predictions: features of all images, maps of what it looks at in some. With a
-    `search` each trained variant's settings are chosen among draws before it is trained.
+    `search` each trained variant's settings are chosen among draws before it is trained. `paper`
+    names the file of workflow/references whose printed numbers stand beside the study's.
     """
 
     datasets: tuple[Name, ...] = Field(min_length=1)
@@ -84,6 +85,7 @@ class Study(Section):
     products: tuple[Literal["embeddings", "maps"], ...] = ()
     seeds: tuple[NonNegativeInt, ...] = Field(min_length=1)
     search: Search | None = None
+    paper: Name | None = None
 
     @model_validator(mode="after")
     def _names_hang_together(self) -> Self:

@@ -11,12 +11,15 @@ from cxrfair.report._results import StudyResults
 
 PARTS = ("_low", "_high", "_difference", "_difference_low", "_difference_high", "_note")
 CODES = ("dataset", "label", "attribute", "group")  # columns whose entries are names
-State = Literal["", "undefined", "hidden", "repeat"]
+State = Literal["", "undefined", "hidden", "repeat", "absent"]
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell: text, what stands below it, and what is said of it."""
+    """One cell: text, what stands below it, and what is said of it.
+
+    `printed` is what a paper prints in its place, `marks` the letters of footnotes.
+    """
 
     text: str
     interval: str = ""
@@ -25,6 +28,8 @@ class Cell:
     note: str = ""
     state: State = ""
     is_number: bool = False
+    printed: str = ""
+    marks: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,8 +91,13 @@ def _nothing(name: str, note: str) -> Cell:
     """Make an empty cell: a text that is not there, or a number that is hidden or undefined."""
     if name in ("why", "note") or note == "not applicable":
         return Cell("")
-    state: State = "hidden" if note.startswith(words.HIDDEN) else "undefined"
+    state = state_of(note)
     return Cell(state, note=note, state=state, is_number=True)
+
+
+def state_of(note: str) -> State:
+    """Say why a number is not there, from its note."""
+    return "hidden" if note.startswith(words.HIDDEN) else "undefined"
 
 
 def _count(value: Any) -> Cell:

@@ -57,9 +57,9 @@ def heading(column: str, study: StudyResults) -> str:
     return study.title(column)
 
 
-def number(value: float) -> str:
+def number(value: float, digits: int = DIGITS) -> str:
     """Write a share with three digits, with a true minus sign; one that rounds to 0 has none."""
-    text = f"{value:.{DIGITS}f}"
+    text = f"{value:.{digits}f}"
     text = text.lstrip("-") if float(text) == 0 else text.replace("-", "\N{MINUS SIGN}")
     return text.replace("inf", INFINITY)
 
@@ -77,9 +77,9 @@ def signed(value: float) -> str:
     return text.replace("-", "\N{MINUS SIGN}")
 
 
-def interval(low: float, high: float) -> str:
+def interval(low: float, high: float, digits: int = DIGITS) -> str:
     """Write an interval; with words where a dash would stand beside a minus sign."""
-    return f"{number(low)}{' to ' if low < 0 else EN_DASH}{number(high)}"
+    return f"{number(low, digits)}{' to ' if low < 0 else EN_DASH}{number(high, digits)}"
 
 
 def signed_interval(low: float, high: float) -> str:

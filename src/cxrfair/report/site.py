@@ -3,7 +3,7 @@
 import base64
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,10 @@ from matplotlib.figure import Figure
 from cxrfair.files import whole, write_text
 from cxrfair.progress import track
 from cxrfair.report import _words, figures, tables
-from cxrfair.report._latex import latex
+from cxrfair.report._latex import latex, latex_sheets
 from cxrfair.report._present import Shown, split
 from cxrfair.report._results import StudyResults
+from cxrfair.report._sheets import BY_PLACE, Sheet, sheets
 from cxrfair.report._stamp import stamp
 from cxrfair.report.composition import ANY
 from cxrfair.report.figures._layout import lay_out
@@ -32,12 +33,14 @@ HERE = Path(__file__).parent
 SECTIONS = {  # in the order of the page
     "cohort": "Who is in the data",
     "made": "How the models were made",
+    "paper": "Beside the paper",
     "overall": "All test images",
     "groups": "Group by group",
     "fairness": "Between groups",
     "case_mix": "Bias or case mix",
     "calibration": "Calibration and decisions",
     "leakage": "What features say of groups",
+    "looks": "What networks look at",
     "choice": "Comparing and choosing models",
 }
 
@@ -55,13 +58,14 @@ class Picture:
 
 @dataclass(frozen=True)
 class Listing:
-    """A table on the page, one part a data set."""
+    """A table on the page: one part a data set, or sheets with the data sets side by side."""
 
     name: str
     title: str
     caption: str
-    parts: Sequence[Shown]
     n_rows: int
+    parts: Sequence[Shown] = ()
+    sheets: Sequence[Sheet] = ()
 
 
 @dataclass(frozen=True)
@@ -162,12 +166,17 @@ def _listing(name: str, study: StudyResults, out: Path) -> Listing | None:
     frame = source.make(study)
     if frame.empty:
         return None
-    parts = split(frame, study)
     marked = frame.assign(simulated=frame["dataset"].isin(study.simulated))
     folder = out / "tables"
     write_text(folder / f"{name}.csv", marked.to_csv(index=False, lineterminator="\n"))
+    listing = Listing(name, source.TITLE, source.CAPTION, len(frame))
+    if set(frame) >= BY_PLACE:
+        found = sheets(frame, study)
+        write_text(folder / f"{name}.tex", latex_sheets(found))
+        return replace(listing, sheets=found)
+    parts = split(frame, study)
     write_text(folder / f"{name}.tex", latex(parts, source.CAPTION, study.simulated))
-    return Listing(name, source.TITLE, source.CAPTION, parts, len(frame))
+    return replace(listing, parts=parts)
 
 
 def _write_bytes(path: Path, content: bytes) -> None:

@@ -1,0 +1,203 @@
+"""What a paper prints: its tables, number by number, with what is known to be wrong with them."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from string import ascii_lowercase
+from typing import Annotated, Self
+
+import yaml
+from pydantic import Field, FiniteFloat, PositiveFloat, ValidationError, model_validator
+
+from cxrfair import comparisons, metrics
+from cxrfair.config import Section
+from cxrfair.errors import CxrfairError
+from cxrfair.studies import Name
+
+Text = Annotated[str, Field(min_length=1)]
+FOLDER = Path("workflow/references")  # of the repository that a study is run in
+
+
+class PrintedError(CxrfairError):
+    """A file of printed numbers that contradicts itself or names what does not exist."""
+
+
+class Column(Section):
+    """One column under each data set: a metric of ours, and how the paper heads and writes it.
+
+    A metric by itself is that of all test images; a form of one (`auroc_gap`) or a comparison is
+    between the groups of the block. A printed 1 is `unit` of ours (0.01 for per cent); `digits`
+    stand after the point.
+    """
+
+    metric: Name
+    heading: Text
+    unit: PositiveFloat = 1.0
+    digits: Annotated[int, Field(ge=0)] = 3
+
+    @model_validator(mode="after")
+    def _is_measured(self) -> Self:
+        base, _ = metrics.split_name(self.metric)
+        if self.metric not in comparisons.names() and base not in metrics.names():
+            have = ", ".join((*comparisons.names(), *metrics.names()))
+            raise ValueError(f"no metric {self.metric!r}; have {have}, and forms of the latter")
+        return self
+
+    @property
+    def compares(self) -> bool:
+        """Whether it sets the groups of the block against one another."""
+        return self.metric in comparisons.names() or metrics.split_name(self.metric)[1] is not None
+
+
+class Block(Section):
+    """Rows under a sub-heading, of one attribute."""
+
+    attribute: Text
+    heading: Text
+
+
+class Row(Section):
+    """A row of the paper, and our variant of it: one for all blocks, or one for each attribute.
+
+    `printed` holds, by attribute and data set, one number a column; None where none is printed.
+    """
+
+    name: Text
+    variant: Name | dict[str, Name]
+    printed: dict[str, dict[Name, tuple[FiniteFloat | None, ...]]]
+
+
+class Place(Section):
+    """Where a footnote stands: wherever all that is given here holds."""
+
+    block: str | None = None
+    row: str | None = None
+    dataset: Name | None = None
+    metric: Name | None = None
+
+    @property
+    def given(self) -> Mapping[str, str]:
+        """What is given, by field."""
+        return {field: name for field, name in self if name is not None}
+
+
+class Footnote(Section):
+    """What is known of some places of a table; of the whole table where `at` is empty."""
+
+    text: Text
+    at: tuple[Place, ...] = ()
+
+    def concerns(self, number: Mapping[str, str]) -> bool:
+        """Tell whether it is of a number, given its block, row, data set and metric."""
+        return any(
+            place.model_dump(exclude_none=True).items() <= number.items() for place in self.at
+        )
+
+
+class PaperTable(Section):
+    """One table of a paper. Our numbers are of `label`, `mean` being the mean over labels."""
+
+    number: Text
+    caption: Text
+    label: Name = "mean"
+    columns: tuple[Column, ...]
+    blocks: tuple[Block, ...]
+    rows: tuple[Row, ...]
+    footnotes: tuple[Footnote, ...] = Field((), max_length=len(ascii_lowercase))
+
+    @property
+    def names(self) -> Mapping[str, tuple[str, ...]]:
+        """The names a place may give, by field of `Place`; data sets are those printed."""
+        printed = [of for row in self.rows for of in row.printed.values()]
+        return {
+            "block": tuple(block.attribute for block in self.blocks),
+            "row": tuple(row.name for row in self.rows),
+            "dataset": tuple(dict.fromkeys(dataset for of in printed for dataset in of)),
+            "metric": tuple(column.metric for column in self.columns),
+        }
+
+    @model_validator(mode="after")
+    def _hangs_together(self) -> Self:
+        faults = [*_list_faults(self.names), *_row_faults(self), *_place_faults(self)]
+        if faults:
+            raise ValueError("; ".join(f"{self.number}: {fault}" for fault in faults))
+        return self
+
+
+class Reference(Section):
+    """A paper and its tables, in order: one file of workflow/references."""
+
+    title: Text
+    citation: Text
+    tables: tuple[PaperTable, ...]
+
+    @model_validator(mode="after")
+    def _tables_differ(self) -> Self:
+        faults = list(_list_faults({"tables": [table.number for table in self.tables]}))
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+
+def path_of(paper: str) -> Path:
+    """Return the file of a paper's printed numbers, by the name that a study gives."""
+    return FOLDER / f"{paper}.yaml"
+
+
+def read(path: Path) -> Reference:
+    """Read the printed numbers of one paper.
+
+    Raises
+    ------
+    PrintedError
+        Naming the file and every key of it that is wrong.
+    """
+    try:
+        text = json.dumps(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return Reference.model_validate_json(text)
+    except yaml.YAMLError as error:
+        raise PrintedError(f"{path.name}: {error}") from None
+    except ValidationError as error:
+        lines = [
+            f"{path.name} {'.'.join(map(str, item['loc']))}: {item['msg']}"
+            for item in error.errors(include_url=False)
+        ]
+        raise PrintedError("\n".join(lines)) from None
+
+
+def _list_faults(names: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """Name lists that are empty, or hold something more than once.
+
+    pydantic would call a list too short whose entries it has refused.
+    """
+    for field, of in names.items():
+        if not of:
+            yield f"no {field}; there must be at least one"
+        if len(set(of)) < len(of):
+            yield f"{field} holds an entry twice: {list(of)}"
+
+
+def _row_faults(table: PaperTable) -> Iterator[str]:
+    """Say where a row has numbers for no block, too few or too many, or no variant for a block."""
+    blocks, width = table.names["block"], len(table.columns)
+    for row in table.rows:
+        variants = set(blocks) if isinstance(row.variant, str) else set(row.variant)
+        if variants != set(blocks):
+            yield f"{row.name}: variants of {sorted(variants)}; allowed: one of each of {blocks}"
+        odd = [attribute for attribute in row.printed if attribute not in blocks]
+        yield from (f"{row.name}: printed of {name!r}; blocks are {blocks}" for name in odd)
+        of = [(name, *each) for name, inside in row.printed.items() for each in inside.items()]
+        for attribute, dataset, numbers in of:
+            if len(numbers) != width:
+                where = f"{row.name}, {attribute}, {dataset}"
+                yield f"{where}: {len(numbers)} numbers; there are {width} columns"
+
+
+def _place_faults(table: PaperTable) -> Iterator[str]:
+    """Say where a footnote stands on what the table does not have."""
+    for place in (place for footnote in table.footnotes for place in footnote.at):
+        if not place.given:
+            yield "a footnote on no place; leave `at` out for one of the whole table"
+        for field, name in place.given.items():
+            if name not in table.names[field]:
+                yield f"a footnote on {field} {name!r}; have {list(table.names[field])}"
