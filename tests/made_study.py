@@ -1,12 +1,16 @@
 """A small made-up study: tables that a training reads; predictions, cohorts and results."""
 
+import json
+
 import numpy as np
 import pandas as pd
 
 from cxrfair import group_thresholds, tables, thresholds
 from cxrfair.audit import AuditConfig, Evidence, Model, audit
+from cxrfair.pictured import Examples, Seen
 from cxrfair.report import StudyResults, composition
 from cxrfair.report._results import Decoding, Leakage
+from cxrfair.report.references import Reference
 from cxrfair.selection import choose, select
 from cxrfair.statistics import cells
 from cxrfair.studies import Study, scored_by, trained
@@ -108,6 +112,34 @@ def probed(of, cohorts):
     return noted[tables.ATTRIBUTE_LEAKAGE.schema.names]
 
 
+def localised(of):
+    """What maps of every model might say: nodules are few."""
+    rows = [
+        {"dataset": d, "variant": v, "seed": s, "label": label, "value": 0.2 + s / 10, "n": n}
+        for d in of.datasets
+        for v in trained(of)
+        for s in of.seeds
+        for label, n in (("any", 60), ("nodule", 5))
+    ]
+    frame = pd.DataFrame(rows)
+    value = frame["value"]
+    numbers = {"ci_low": value - 0.1, "ci_high": value + 0.1, "expected": 0.1, "elsewhere": 0.15}
+    lift = {"lift": value / 0.1, "lift_low": value / 0.1 - 1, "lift_high": value / 0.1 + 1}
+    apart = dict.fromkeys(("difference", "difference_low", "difference_high"), np.nan)
+    named = frame.assign(study="quick", looked_at=0.25, n_patients=frame["n"], note=None)
+    return named.assign(**numbers, **lift, **apart)[tables.LOCALISATION.schema.names]
+
+
+def pictured(of):
+    """Two pictures, of which every variant looks at one cell in four."""
+    cells = np.tile([[True, False], [False, False]], (2, 1, 1))
+    seen = Seen("relevance", ("edema", "not edema"), cells, np.ones((2, 2, 2), np.int16))
+    pixels = np.arange(2 * 8 * 8, dtype=np.uint8).reshape(2, 8, 8)
+    masks = np.zeros((2, 1, 8, 8), bool)
+    masks[:, :, 2:5, 2:5] = True
+    return Examples(pixels, ("edema",), masks, dict.fromkeys(trained(of), seen))
+
+
 SETTINGS = {
     "erm": {"weighted_bce": False},
     "group_dro": {"step_size": 0.01},
@@ -125,7 +157,7 @@ def cards(of):
     return {
         (dataset, name, seed): {
             "method": of.variants[name].method,
-            "settings": SETTINGS[of.variants[name].method],
+            "settings": SETTINGS[of.variants[name].method] | of.variants[name].settings,
             "groups": list(of.variants[name].groups),
             **stated,
         }
@@ -159,6 +191,7 @@ def results(simulated=frozenset({"mimic"}), n=600, **changes):
     leakage = tables.ATTRIBUTE_LEAKAGE.empty()
     if "embeddings" in of.products:
         leakage = probed(of, cohorts)
+    maps = "maps" in of.products
     fitted = [row.thresholds.assign(**key._asdict()) for key, row in models.items()]
     return StudyResults(
         name="quick",
@@ -178,9 +211,40 @@ def results(simulated=frozenset({"mimic"}), n=600, **changes):
         cards=cards(of),
         titles={"nih": "NIH"},
         attribute_leakage=leakage,
+        localisation=localised(of) if maps else tables.LOCALISATION.empty(),
+        examples={d: pictured(of) for d in of.datasets if maps and d in simulated},
         search=searched(of, seen, cohorts),
+        paper=None if of.paper is None else printed(),
         selection=select("quick", of, seen, cohorts, leakage.query("fold == 'validation'")),
     )
+
+
+def printed(**changes):
+    """What a paper might print of some data sets and groups of the made-up study, and of others."""
+    erm = {"sex": {"nih": [0.711, 0.9, 0.8], "padchest": [0.1, 0.2, 0.3]}}
+    dro = {"sex": {"nih": [0.722, None, 0.7]}, "age": {"nih": [0.733, 0.6, 0.5]}}
+    table = {
+        "number": "Table 1",
+        "caption": "Made up.",
+        "columns": [
+            {"metric": "accuracy", "heading": "Acc"},
+            {"metric": "pqd", "heading": "PQD"},
+            {"metric": "accuracy_gap", "heading": "Gap"},
+        ],
+        "blocks": [
+            {"attribute": "race", "heading": "By race"},
+            {"attribute": "age", "heading": "By age"},
+            {"attribute": "sex", "heading": "By sex"},
+        ],
+        "rows": [
+            {"name": "Plain", "variant": "erm", "printed": erm},
+            {"name": "Robust", "variant": "dro", "printed": dro},
+            {"name": "Lost", "variant": "never", "printed": {"age": {"nih": [0.744, 0.4, 0.3]}}},
+        ],
+        **changes,
+    }
+    text = json.dumps({"title": "A paper", "citation": "A. Body", "tables": [table]})
+    return Reference.model_validate_json(text)
 
 
 def flow(n):

@@ -1,7 +1,9 @@
 """Which test images maps are drawn of: the same for every model of a data set."""
 
+from typing import Annotated
+
 import pandas as pd
-from pydantic import PositiveInt
+from pydantic import Field, PositiveInt
 
 from cxrfair.config import Section
 from cxrfair.hashing import stable_hash
@@ -10,9 +12,14 @@ SHOWN = "test"  # the fold they are of
 
 
 class DrawConfig(Section):
-    """Section `draw` of params.yaml: of how many test images maps are drawn."""
+    """Section `draw` of params.yaml.
+
+    `images` is of how many test images maps are drawn; `share` of the cells of a map, those with
+    the largest values, count as what a network looks at.
+    """
 
     images: PositiveInt
+    share: Annotated[float, Field(gt=0, le=1)]
 
 
 def shown(splits: pd.DataFrame, config: DrawConfig) -> list[str]:

@@ -11,13 +11,20 @@ from cxrfair.report.figures._style import RC, datasets_of
 from cxrfair.report.site import SECTIONS
 from cxrfair.report.suppression import suppress
 
-VARIANTS = {"erm": {"method": "erm"}, "dro": {"method": "group_dro"}, "jtt": {"method": "jtt"}}
+VARIANTS = {
+    "erm": {"method": "erm"},
+    "dro": {"method": "group_dro"},
+    "jtt": {"method": "jtt"},
+    "jtt_2": {"method": "jtt", "settings": {"upweight": 2}},
+    "jtt_9": {"method": "jtt", "settings": {"upweight": 9}},
+}
 
 
 @pytest.fixture(scope="module")
 def private(made):
     search = {"draws": 2, "seed": 0, "rule": "overall"}
-    return made.results(variants=VARIANTS, products=("embeddings",), search=search)
+    kept = {"products": ("embeddings", "maps"), "search": search, "paper": "made_up"}
+    return made.results(variants=VARIANTS, **kept)
 
 
 @pytest.fixture(scope="module", params=["private", "public", "one data set, one variant, tiny"])
@@ -64,7 +71,9 @@ def test_every_axes_says_whose_data_it_shows(name, results):
             return
         assert isinstance(figure, Figure)
         shown = frozenset().union(*(datasets_of(axes) for axes in figure.axes))
-        assert shown == set(results.study.datasets)
+        simulated_only = name == "patches"  # no picture of a patient
+        wanted = results.simulated if simulated_only else set(results.study.datasets)
+        assert shown == wanted
         stamp(figure, frozenset({"nih"}))
         for axes in figure.axes:
             stamped = WORD in [text.get_text() for text in axes.texts]

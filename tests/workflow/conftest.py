@@ -107,7 +107,9 @@ def fresh(repo, tmp_path_factory):
     study = params["studies"]["quickstart"]
     study["variants"] = {name: study["variants"][name] for name in VARIANTS}
     study["seeds"] = [0]
+    params["studies"] = {"quickstart": study}
     (root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    _watch_only(root / "dvc.yaml", params)
     identity = ("-c", "user.name=test", "-c", "user.email=test@example.org")
     workplace.run("git", "init", "-q")
     workplace.run("git", "add", "-A")
@@ -115,6 +117,20 @@ def fresh(repo, tmp_path_factory):
     day = {f"GIT_{who}_DATE": "2026-01-01T00:00:00Z" for who in ("AUTHOR", "COMMITTER")}
     workplace.run("git", *identity, "commit", "-qm", "tiny", **day)
     return workplace
+
+
+def _watch_only(path, params):
+    """Take out of dvc.yaml what is of studies and data sets that are not run here."""
+    named = {name for study in params["studies"].values() for name in study["datasets"]}
+    named |= {other for name in named for other in params["data"][name].get("link", [])}
+    dvc = yaml.safe_load(path.read_text())
+    roots = {f"${{data.{name}.root}}" for name in set(params["data"]) - named}
+    for stage in dvc["stages"].values():
+        stage["deps"] = [dep for dep in stage["deps"] if dep not in roots]
+    for kind in ("metrics", "plots"):
+        files = {each if isinstance(each, str) else next(iter(each)): each for each in dvc[kind]}
+        dvc[kind] = [of for name, of in files.items() if name.split("/")[2] in params["studies"]]
+    path.write_text(yaml.safe_dump(dvc, sort_keys=False))
 
 
 @pytest.fixture(scope="session")

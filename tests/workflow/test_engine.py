@@ -6,6 +6,9 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors.numpy import load_file
+
+from cxrfair.text import Text
 
 pytestmark = pytest.mark.workflow
 
@@ -15,7 +18,8 @@ DATASETS = ("mimic_cxr", "nih_chestxray14")
 PRODUCTS = ("embeddings.npy", "embeddings.parquet", "maps.npy", "maps.parquet", "maps.json")
 QUICKSTART = "studies__quickstart"
 JTT = {f"{QUICKSTART}__variants__jtt": {"method": "jtt", "rebalance": "none"}}
-ASKED = {f"{QUICKSTART}__products": ["embeddings", "maps"]}
+WORDS = {f"{QUICKSTART}__variants__stride": {"method": "stride_net", "groups": ["sex"]}}
+ASKED = {f"{QUICKSTART}__products": ["embeddings", "maps"], f"{QUICKSTART}__paper": "stride_net"}
 FOLLOWS = {"probe": 2, "select": 1, "audit": 1, "report": 1}
 ONE_VARIANT = {"train": 2, "predict": 2, "threshold": 2, "embed": 2, **FOLLOWS}
 
@@ -27,9 +31,9 @@ def stamps(workplace, variant):
 
 @pytest.fixture(scope="module")
 def grown(finished, tmp_path_factory):
-    """A finished workplace to which JTT and maps were added, and what that re-ran."""
+    """A finished workplace to which two methods and maps were added, and what that re-ran."""
     workplace = finished.copy(tmp_path_factory.mktemp("extended") / "clone")
-    workplace.params(**JTT, **ASKED)
+    workplace.params(**JTT, **WORDS, **ASKED)
     planned = workplace.planned()
     before = {name: stamps(workplace, name) for name in ("erm", "group_dro")}
     workplace.snakemake()
@@ -44,9 +48,40 @@ def extended(grown):
 
 def test_a_method_that_starts_from_a_model_trains_nothing_twice(grown):
     _, planned, before, after = grown
-    assert planned == {"train": 2, "predict": 2, "threshold": 2, "embed": 2, "draw": 6, **FOLLOWS}
+    each = {"train": 4, "predict": 4, "threshold": 4, "embed": 4, "draw": 8}
+    assert planned == {"text": 1, "localise": 2, **each, **FOLLOWS}
     assert before == after
     assert [len(files) for files in before.values()] == [10, 10]
+
+
+def test_a_method_that_reads_words_is_told_what_the_labels_say(extended):
+    text = Text.load(extended.root / "data/text/quickstart.safetensors")
+    assert text.labels == ("no_finding", "pleural_effusion")
+    for dataset in DATASETS:
+        folder = extended.root / MODELS / dataset / "stride/seed-0"
+        assert json.loads((folder / "model.json").read_text())["text"] == text.encoder
+        weights = load_file(folder / "model.safetensors")
+        np.testing.assert_array_equal(weights["text"], text.embedding)
+        about = json.loads((extended.root / KEPT / dataset / "stride/seed-0/maps.json").read_text())
+        absent = [f"not {label}" for label in text.labels]
+        assert about == {"name": "relevance", "of": [*text.labels, *absent]}
+        assert (
+            json.loads((folder.parents[1] / "erm/seed-0/model.json").read_text())["text"] == "none"
+        )
+
+
+def test_where_networks_look_is_set_against_the_phantoms_findings(extended):
+    for dataset in DATASETS:
+        found = pd.read_parquet(
+            extended.root / f"results/metrics/quickstart/{dataset}/localisation.parquet"
+        )
+        of_any = found[found["label"] == "any"].set_index("variant")
+        assert set(of_any.index) == {"erm", "group_dro", "jtt", "stride"}
+        assert of_any["value"].between(0, 1).all()
+        assert (of_any["expected"] == of_any["expected"].iloc[0]).all()
+    report = extended.root / "results/report/quickstart"
+    assert (report / "figures/patches.png").stat().st_size > 0
+    assert (report / "tables/localisation.csv").stat().st_size > 0
 
 
 def test_it_starts_from_the_early_weights_of_its_own_data_set_and_seed(extended):
@@ -89,11 +124,12 @@ def test_products_are_there_for_every_model_and_fit_their_tables(extended):
 
 def test_products_made_again_are_the_same_bytes(extended):
     files = [path for name in PRODUCTS for path in (extended.root / KEPT).glob(f"*/*/*/{name}")]
-    assert len(files) == 6 * len(PRODUCTS)
+    assert len(files) == 8 * len(PRODUCTS)
     before = {path: path.read_bytes() for path in files}
     for path in files:
         path.unlink()
-    assert extended.planned() == {"embed": 6, "draw": 6, "probe": 2, "select": 1, "report": 1}
+    again = {"embed": 8, "draw": 8, "probe": 2, "localise": 2, "select": 1, "report": 1}
+    assert extended.planned() == again
     extended.snakemake()
     for path, bytes_before in before.items():
         assert path.read_bytes() == bytes_before, path
@@ -117,8 +153,8 @@ def test_a_change_of_an_upstream_re_runs_what_starts_from_it(extended, tmp_path)
     workplace = extended.copy(tmp_path / "clone")
     train = {"optimiser": {"learning_rate": 0.002}}
     workplace.params(**{f"{QUICKSTART}__variants__erm__train": train})
-    jobs = {"train": 4, "predict": 4, "threshold": 4, "embed": 4, "draw": 4, **FOLLOWS}
-    assert workplace.planned() == jobs
+    jobs = {"train": 4, "predict": 4, "threshold": 4, "embed": 4, "draw": 4, "localise": 2}
+    assert workplace.planned() == jobs | FOLLOWS
     out = workplace.snakemake("--dry-run").stdout
     assert "train group_dro on" not in out
     assert "train" in workplace.stale()
@@ -127,8 +163,8 @@ def test_a_change_of_an_upstream_re_runs_what_starts_from_it(extended, tmp_path)
 def test_a_change_of_how_maps_are_drawn_re_runs_only_those(extended, tmp_path):
     workplace = extended.copy(tmp_path / "clone")
     workplace.params(draw__images=3)
-    assert workplace.planned() == {"draw": 6}
-    assert workplace.stale() == ["predict"]
+    assert workplace.planned() == {"draw": 8, "localise": 2, "report": 1}
+    assert workplace.stale() == ["predict", "metrics"]
 
 
 def test_a_variant_s_own_settings_re_run_its_models_alone(workplace):

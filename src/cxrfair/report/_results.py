@@ -8,6 +8,8 @@ from typing import Any
 import pandas as pd
 
 from cxrfair import tables
+from cxrfair.pictured import Examples
+from cxrfair.report.references import Reference
 from cxrfair.studies import Study
 from cxrfair.tables import UNKNOWN
 
@@ -70,11 +72,15 @@ class StudyResults:
         Of the bootstrap intervals.
     min_group_size
         Images; smaller groups are flagged, and hidden in a public report.
-    matched, label_shift, curves, attribute_leakage, selection, search
+    matched, label_shift, curves, attribute_leakage, selection, search, localisation
         Rows of the tables of those names; empty where a study has none.
+    examples
+        Pictures of simulated images and where variants look in them, by data set; of no patient.
     cards
         What lies beside the weights of each model that was trained (`backbones.Card`), by data set,
         variant and seed; empty where predictions were given.
+    paper
+        What the paper of the study prints (`references.read`); None where it has none.
     titles
         Names for readers, where a name with blanks for underscores would not do.
     """
@@ -102,6 +108,9 @@ class StudyResults:
     attribute_leakage: pd.DataFrame = field(default_factory=tables.ATTRIBUTE_LEAKAGE.empty)
     selection: pd.DataFrame = field(default_factory=tables.SELECTION.empty)
     search: pd.DataFrame = field(default_factory=tables.SEARCH.empty)
+    localisation: pd.DataFrame = field(default_factory=tables.LOCALISATION.empty)
+    examples: Mapping[str, Examples] = field(default_factory=dict)
+    paper: Reference | None = None
 
     def title(self, name: str) -> str:
         """Return a name as readers know it: `pleural_effusion` is Pleural effusion."""

@@ -11,6 +11,8 @@ from cxrfair import tables
 from cxrfair.cohort import flow as flows
 from cxrfair.config import Section
 from cxrfair.lookup import places
+from cxrfair.pictured import Examples
+from cxrfair.report import references
 from cxrfair.report._results import Decoding, Leakage, StudyResults
 from cxrfair.report.composition import count
 from cxrfair.scales import overridden
@@ -34,7 +36,8 @@ class Facts(Section):
 class Files(Section):
     """One study's files: one of it all, one a data set, or one a model, in its order.
 
-    `search` holds one a data set and trained variant, where settings were searched for. Models are
+    `search` holds one a data set and trained variant, where settings were searched for, `paper` that
+    of printed numbers, where the study names one. Models are
     in the order data set, variant, seed; `cards` and `made_with` are of those that were
     trained.
     """
@@ -46,6 +49,8 @@ class Files(Section):
     curves: Path
     selection: Path
     attribute_leakage: tuple[Path, ...]
+    localisation: tuple[Path, ...]
+    examples: tuple[Path, ...]
     search: tuple[Path, ...]
     flows: tuple[Path, ...]
     cohorts: tuple[Path, ...]
@@ -57,6 +62,7 @@ class Files(Section):
     thresholds: tuple[Path, ...]
     cards: tuple[Path, ...]
     made_with: tuple[Path, ...]
+    paper: tuple[Path, ...]
 
 
 def collect(name: str, study: Study, files: Files, facts: Facts) -> StudyResults:
@@ -91,7 +97,10 @@ def collect(name: str, study: Study, files: Files, facts: Facts) -> StudyResults
         label_shift=tables.LABEL_SHIFT.read(files.label_shift),
         curves=tables.CURVES.read(files.curves),
         attribute_leakage=_stacked(tables.ATTRIBUTE_LEAKAGE, files.attribute_leakage),
+        localisation=_stacked(tables.LOCALISATION, files.localisation),
+        examples=_examples(study, files.examples),
         search=_stacked(tables.SEARCH, files.search),
+        paper=references.read(files.paper[0]) if files.paper else None,
         selection=tables.SELECTION.read(files.selection),
     )
 
@@ -176,6 +185,13 @@ def _stacked(table: tables.Table, paths: Sequence[Path]) -> pd.DataFrame:
     if not paths:
         return table.empty()
     return pd.concat([table.read(path) for path in paths], ignore_index=True)
+
+
+def _examples(study: Study, paths: Sequence[Path]) -> dict[str, Examples]:
+    """Read the pictures kept of each data set; none where no maps were drawn."""
+    if not paths:
+        return {}
+    return {d: Examples.read(path) for d, path in zip(study.datasets, paths, strict=True)}
 
 
 def _words(study: Study, files: Files, facts: Facts) -> dict[str, str]:

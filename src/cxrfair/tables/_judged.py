@@ -97,6 +97,31 @@ ATTRIBUTE_LEAKAGE = Table(  # how well a linear probe reads an attribute off fro
     allowed={"fold": ("validation", "test"), "within": ("all", "positive", "negative")},
 )
 
+LOCALISATION = Table(  # how much of where a model looks is inside the findings of test images
+    "localisation",
+    key=("study", "dataset", "variant", "seed", "label"),
+    columns={
+        "study": "string",
+        "dataset": "string",
+        "variant": "string",
+        "seed": "int32",
+        "label": "string",  # a finding, or `any`: the union of an image's findings
+        "looked_at": "float64",  # share of the cells of the model's grid
+        **_INTERVAL,
+        "expected": "float64?",  # share of the images that is mask
+        "elsewhere": "float64?",  # the value, had it looked where it does in the other images
+        "lift": "float64?",  # value / expected
+        "lift_low": "float64?",
+        "lift_high": "float64?",
+        "difference": "float64?",  # from the reference variant's same seed, on the same patients
+        "difference_low": "float64?",
+        "difference_high": "float64?",
+        "n": "int64",  # images with a mask
+        "n_patients": "int64",
+        "note": "string?",
+    },
+)
+
 SELECTION = Table(  # the model that a rule picks, judged on validation alone
     "selection",
     key=("study", "dataset", "attribute", "rule", "variant", "seed"),

@@ -104,7 +104,7 @@ def embedded(files, to):
 
 def drawn(files, to):
     out = {"--maps": f"{to}.npy", "--places": f"{to}.parquet", "--about": f"{to}.json"}
-    run(draw.draw, {**files, "--config": '{"images": 64}', **out})
+    run(draw.draw, {**files, "--config": '{"images": 64, "share": 0.25}', **out})
     found = tables.MAP_INDEX.read(Path(f"{to}.parquet"))
     return np.load(f"{to}.npy"), found, json.loads(Path(f"{to}.json").read_text())
 
