@@ -27,6 +27,40 @@ rule probe:
         " --out {output.leakage} 2> {log}"
 
 
+rule localise:
+    input:
+        maps=models_of_dataset(rules.draw.output.maps),
+        places=models_of_dataset(rules.draw.output.places),
+        about=models_of_dataset(rules.draw.output.about),
+        truth=truth_of,
+        annotations=annotations_of,
+        cohort=rules.group.output.cohort,
+        pixels=rules.images.output.pixels,
+        index=rules.images.output.index,
+        code=code("localise", *plugged_in("phantom.findings")),
+    output:
+        localisation="results/metrics/{study}/{dataset}/localisation.parquet",
+        examples="results/metrics/{study}/{dataset}/examples.npz",
+    log:
+        "logs/localise/{study}.{dataset}.log",
+    conda:
+        "../envs/cxrfair.yaml"
+    params:
+        study=lambda w: section("studies", w.study),
+        models=lambda w: json.dumps(keys_of_dataset(w)),
+        share=settings["draw"]["share"],
+        uncertainty=uncertainty(),
+    message:
+        "{wildcards.study}: maps of {wildcards.dataset} against the outlines of its findings"
+    shell:
+        "python -m cxrfair.stages.localise --name {wildcards.study} --dataset {wildcards.dataset}"
+        " --study {params.study:q} --models {params.models:q} --maps {input.maps}"
+        " --places {input.places} --about {input.about} --truth {input.truth}"
+        " --annotations {input.annotations} --cohort {input.cohort} --pixels {input.pixels}"
+        " --index {input.index} --share {params.share} --uncertainty {params.uncertainty:q}"
+        " --out {output.localisation} --examples {output.examples} 2> {log}"
+
+
 rule select:
     input:
         predictions=models(rules.predict.output.predictions, trained_keys),

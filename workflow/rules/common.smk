@@ -3,8 +3,9 @@ import os
 import shutil
 from pathlib import Path
 
-from cxrfair import datasets
+from cxrfair import datasets, text
 from cxrfair.provenance import closure, declared
+from cxrfair.report import references
 from cxrfair.scales import overridden, resolve, train_section
 from cxrfair.statistics.uncertainty import Uncertainty
 from cxrfair.studies import Study, scored_by, trained, upstream_of
@@ -198,6 +199,33 @@ def probed(name):
     return [rules.probe.output.leakage.format(study=name, dataset=d) for d in study["datasets"]]
 
 
+def localised(name, product):
+    """What came of setting a study's maps against findings; nothing where none are drawn."""
+    study = STUDIES[name]
+    if "maps" not in study.get("products", []):
+        return []
+    return [product.format(study=name, dataset=d) for d in study["datasets"]]
+
+
+def printed(name):
+    """The numbers that a study's paper printed; nothing where it names none."""
+    paper = STUDIES[name].get("paper")
+    return [] if paper is None else [str(references.path_of(paper))]
+
+
+def truth_of(wildcards):
+    """What is true of a phantom's images; nothing of a data set that is only read."""
+    return rules.phantom.output.truth if wildcards.dataset in SIMULATED else []
+
+
+def annotations_of(wildcards):
+    """Where a source saw findings in a data set's images; nothing of a phantom, whose truth is known."""
+    if wildcards.dataset in SIMULATED:
+        return []
+    named = "linked_annotations" if linked_to(wildcards.dataset) else "annotations"
+    return f"data/interim/{wildcards.dataset}/{named}.parquet"
+
+
 USED = used()
 SIMULATED = sorted(dataset for dataset in USED if dataset in DATA and simulated(dataset))
 STAMPED = sorted(d for d in USED if d in SIMULATED or Path(DATA[d]["root"], MARKER).is_file())
@@ -271,6 +299,24 @@ def upstream(wildcards):
     weights = {"selected": rules.train.output.weights, "early": rules.train.output.early}[moment]
     of = {**wildcards, "variant": variant}
     return [path.format(**of) for path in (rules.train.output.card, weights)]
+
+
+def reads_text(variant):
+    """Whether a variant's method compares images with what the labels say."""
+    method = variant.get("method")
+    return method is not None and declared(f"cxrfair.methods.{method}", "reads_text") == "True"
+
+
+def words(wildcards):
+    """What a study's labels say, in numbers, for a method that reads it."""
+    reads = reads_text(variant_of(wildcards))
+    return [rules.text.output.text.format(study=wildcards.study)] if reads else []
+
+
+def worded():
+    """The same of every study that has such a method."""
+    have = [n for n, study in STUDIES.items() if any(map(reads_text, study["variants"].values()))]
+    return [rules.text.output.text.format(study=name) for name in have]
 
 
 def of_first_seed(function):
@@ -369,7 +415,10 @@ def study_files(name):
         "curves": rules.audit.output.curves.format(**of),
         "selection": rules.select.output.selection.format(**of),
         "attribute_leakage": probed(name),
+        "localisation": localised(name, rules.localise.output.localisation),
+        "examples": localised(name, rules.localise.output.examples),
         "search": searched(name),
+        "paper": printed(name),
         "flows": each_dataset(rules.cohort.output.flow),
         "cohorts": each_dataset(rules.group.output.cohort),
         "targets": each_dataset(rules.cohort.output.targets),

@@ -1,3 +1,23 @@
+rule text:
+    input:
+        encoder=lambda wildcards: [str(path) for path in text.files(settings["text"]["encoder"])],
+        code=code("text"),
+    output:
+        text="data/text/{study}.safetensors",
+    log:
+        "logs/text/{study}.log",
+    conda:
+        "../envs/cxrfair.yaml"
+    params:
+        labels=lambda wildcards: json.dumps(study_of(wildcards)["labels"]),
+        config=section("text"),
+    message:
+        "{wildcards.study}: put labels in words, and words in numbers"
+    shell:
+        "python -m cxrfair.stages.text --labels {params.labels:q} --config {params.config:q}"
+        " --text {output.text} 2> {log}"
+
+
 rule train:
     input:
         listed=training_list,
@@ -7,6 +27,7 @@ rule train:
         pixels=rules.images.output.pixels,
         index=rules.images.output.index,
         upstream=upstream,
+        text=words,
         pretrained=pretrained,
         chosen=chosen,
         code=code("train", method_code, measure_code),
@@ -34,7 +55,7 @@ rule train:
         "python -m cxrfair.launch --processes {params.processes} cxrfair.stages.train"
         " --listed {input.listed} --cohort {input.cohort} --targets {input.targets}"
         " --splits {input.splits} --pixels {input.pixels} --index {input.index}"
-        " --upstream {input.upstream} --chosen {input.chosen} --study {wildcards.study}"
+        " --upstream {input.upstream} --text {input.text} --chosen {input.chosen} --study {wildcards.study}"
         " --dataset {wildcards.dataset} --variant {wildcards.variant} --spec {params.spec:q}"
         " --weights {output.weights} --early {output.early} --card {output.card}"
         " --history {output.history} --made-with {output.made_with} 2> {log}"

@@ -7,6 +7,7 @@ rule trial:
         pixels=rules.images.output.pixels,
         index=rules.images.output.index,
         upstream=of_first_seed(upstream),
+        text=words,
         pretrained=pretrained,
         code=code("trial", method_code, measure_code),
     output:
@@ -31,7 +32,7 @@ rule trial:
         "python -m cxrfair.launch --processes {params.processes} cxrfair.stages.trial"
         " --listed {input.listed} --cohort {input.cohort} --targets {input.targets}"
         " --splits {input.splits} --pixels {input.pixels} --index {input.index}"
-        " --upstream {input.upstream} --study {wildcards.study} --dataset {wildcards.dataset}"
+        " --upstream {input.upstream} --text {input.text} --study {wildcards.study} --dataset {wildcards.dataset}"
         " --variant {wildcards.variant} --spec {params.spec:q} --drawing {params.drawing:q}"
         " --predictions {output.predictions} --settings {output.settings} 2> {log}"
 

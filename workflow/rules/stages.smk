@@ -36,6 +36,11 @@ rule stage_rebalance:
         everything(rules.rebalance.output.listed),
 
 
+rule stage_text:
+    input:
+        worded(),
+
+
 rule stage_train:
     input:
         everything(rules.train.output.weights),
@@ -50,6 +55,7 @@ rule stage_predict:
 rule stage_metrics:
     input:
         everything(rules.audit.output.metrics),
+        everything(rules.localise.output.localisation, product="maps"),
         everything(rules.select.output.selection),
 
 
