@@ -62,5 +62,16 @@ def train_section(params: Mapping[str, Any], variant: Mapping[str, Any]) -> dict
     return overridden(overridden(params["train"], recipe), variant.get("train", {}))
 
 
+def split_section(params: Mapping[str, Any], study: Mapping[str, Any]) -> dict[str, Any]:
+    """Return section `split` as it holds for a study: its own `split` where that says something.
+
+    A study that splits in another way (`by`) takes no amounts from the section: they are of that.
+    """
+    own, shared = study.get("split", {}), params["split"]
+    if own.get("by", shared["by"]) != shared["by"]:
+        shared = {key: shared[key] for key in ("seed", "stratify")}
+    return overridden(shared, own)
+
+
 def _one_kind(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
     return bool(new.get("kind", old.get("kind")) == old.get("kind"))

@@ -18,7 +18,7 @@ from cxrfair.labels import LabelConfig
 from cxrfair.phantom import PhantomConfig
 from cxrfair.probes import ProbeConfig
 from cxrfair.report import ReportConfig, references
-from cxrfair.scales import resolve
+from cxrfair.scales import resolve, split_section
 from cxrfair.shown import DrawConfig
 from cxrfair.splits import SplitConfig
 from cxrfair.studies import Study, single, trained
@@ -156,10 +156,7 @@ def _faults(name: str, study: Study, params: Any) -> list[str]:
         for dataset in study.datasets
         if dataset in params.data and _kind(dataset) not in {"images", ""}
     ]
-    printed = references.path_of(study.paper) if study.paper else None
-    if printed is not None and not printed.is_file():
-        have = ", ".join(sorted(path.stem for path in printed.parent.glob("*.yaml")))
-        faults.append(f"{where}.paper: no file {printed}; have {have}")
+    faults += [*_split_faults(name, study, params), *_paper_faults(where, study)]
     attributes = (*ATTRIBUTES, *params.sdoh.attributes)
     faults += _attribute_faults(f"{where}.attributes", single(study.attributes), attributes)
     for row, variant in study.variants.items():
@@ -169,6 +166,25 @@ def _faults(name: str, study: Study, params: Any) -> list[str]:
         else:
             faults += _attribute_faults(f"{place}.groups", variant.groups, attributes)
     return faults
+
+
+def _split_faults(name: str, study: Study, params: Any) -> list[str]:
+    """List what is wrong with section `split` as a study changes it."""
+    values = split_section(params.model_dump(include={"split"}), study.model_dump())
+    try:
+        SplitConfig.parse(json.dumps(values), f"studies.{name}.split")
+    except ConfigError as error:
+        return [str(error)]
+    return []
+
+
+def _paper_faults(where: str, study: Study) -> list[str]:
+    """Say that nobody wrote down what a study's paper printed."""
+    printed = None if study.paper is None else references.path_of(study.paper)
+    if printed is None or printed.is_file():
+        return []
+    have = ", ".join(sorted(path.stem for path in printed.parent.glob("*.yaml")))
+    return [f"{where}.paper: no file {printed}; have {have}"]
 
 
 def _attribute_faults(where: str, names: Sequence[str], have: Sequence[str]) -> list[str]:

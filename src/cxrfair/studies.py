@@ -74,7 +74,8 @@ class Study(Section):
     An attribute may be an intersection, written `sex x age`. `products` are what is kept of every
     model beside its predictions: features of all images, maps of what it looks at in some. With a
     `search` each trained variant's settings are chosen among draws before it is trained. `paper`
-    names the file of workflow/references whose printed numbers stand beside the study's.
+    names the file of workflow/references whose printed numbers stand beside the study's. `split`
+    replaces values of the section of that name.
     """
 
     datasets: tuple[Name, ...] = Field(min_length=1)
@@ -83,6 +84,7 @@ class Study(Section):
     reference: Name
     variants: dict[Name, Variant] = Field(min_length=1)
     products: tuple[Literal["embeddings", "maps"], ...] = ()
+    split: dict[str, Any] = {}
     seeds: tuple[NonNegativeInt, ...] = Field(min_length=1)
     search: Search | None = None
     paper: Name | None = None

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cxrfair.config import ConfigError
-from cxrfair.scales import overridden, resolve
+from cxrfair.scales import overridden, resolve, split_section
 
 PARAMS = {
     "scale": "small",
@@ -26,6 +26,18 @@ def test_a_study_that_is_null_is_left_out():
     study = {"labels": ["edema"], "search": None}
     params = {**PARAMS, "studies": {"quickstart": None, "own": study}}
     assert resolve(params)["studies"] == {"own": study}
+
+
+def test_a_study_may_split_in_its_own_way():
+    shared = {"by": "fraction", "seed": 7, "stratify": [], "validation": 0.2, "test": 0.25}
+    params = {"split": shared}
+    assert split_section(params, {}) == shared
+    own = {"test": 0.2, "stratify": ["sex"]}
+    assert split_section(params, {"split": own}) == shared | own
+    assert split_section(params, {"split": own | {"by": "fraction"}}) == shared | own
+    kfold = {"by": "kfold", "folds": 5, "fold": 0}
+    assert split_section(params, {"split": kfold}) == {"seed": 7, "stratify": []} | kfold
+    assert params["split"] == shared
 
 
 @pytest.mark.parametrize("scale", ["huge", None])

@@ -82,12 +82,32 @@ def test_snakemake_and_dvc_read_the_same_values(repo, params):
         ("draw.images", 0, "params.yaml draw.images: "),
         ("studies.quickstart.products", ["map"], r"studies.quickstart.products.0: .*'embeddings'"),
         ("studies.quickstart.products", ["maps", "maps"], "products holds an entry twice"),
+        ("studies.stride.split", {"tset": 0.2}, "studies.stride.split.tset: no such setting"),
+        ("studies.stride.split", {"by": "kfold"}, "studies.stride.split: by: kfold needs folds"),
+        ("studies.stride.split.test", 0.9, r"studies.stride.split: .*must be below 1"),
+        (
+            "studies.stride.paper",
+            "own",
+            r"stride.paper: no file .*own.yaml; have stride_net",
+        ),
+        (
+            "text.encoder",
+            "bert",
+            "text.encoder: there is no folder 'bert'; allowed are minilm",
+        ),
+        ("text.phrases", {"edma": ["a", "b"]}, "text.phrases.edma: no study has this label; have"),
         ("scale", "large", "params.yaml scale: got 'large'; allowed: demo, small, paper"),
     ],
 )
 def test_a_wrong_setting_is_found_and_named(params, path, value, message):
     with pytest.raises(ConfigError, match=message):
         settings.check(wrong(params, path, value))
+
+
+def test_words_are_of_no_account_where_no_method_reads_them(params):
+    changed = wrong(params, "text.encoder", "bert")
+    del changed["studies"]["stride"]
+    settings.check(changed)
 
 
 def test_a_missing_setting_is_found(params):

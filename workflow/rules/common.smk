@@ -6,7 +6,7 @@ from pathlib import Path
 from cxrfair import datasets, text
 from cxrfair.provenance import closure, declared
 from cxrfair.report import references
-from cxrfair.scales import overridden, resolve, train_section
+from cxrfair.scales import overridden, resolve, split_section, train_section
 from cxrfair.statistics.uncertainty import Uncertainty
 from cxrfair.studies import Study, scored_by, trained, upstream_of
 

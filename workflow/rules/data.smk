@@ -256,7 +256,7 @@ rule split:
     conda:
         "../envs/cxrfair.yaml"
     params:
-        config=section("split"),
+        config=lambda w: json.dumps(split_section(settings, study_of(w)), sort_keys=True),
     message:
         "{wildcards.study}: split {wildcards.dataset} by patient"
     shell:

@@ -36,10 +36,10 @@ class Facts(Section):
 class Files(Section):
     """One study's files: one of it all, one a data set, or one a model, in its order.
 
-    `search` holds one a data set and trained variant, where settings were searched for, `paper` that
-    of printed numbers, where the study names one. Models are
-    in the order data set, variant, seed; `cards` and `made_with` are of those that were
-    trained.
+    `search` holds one a data set and trained variant, where settings were searched for, `paper` the
+    file of printed numbers, where the study names one, and `localisation` and `examples` one a data
+    set, where maps are drawn. Models are in the order data set, variant, seed; `cards` and
+    `made_with` are of those that were trained.
     """
 
     metrics: Path

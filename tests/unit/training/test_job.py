@@ -13,6 +13,7 @@ from cxrfair import tracking
 from cxrfair.backbones import build
 from cxrfair.errors import CxrfairError
 from cxrfair.methods.erm import Erm
+from cxrfair.text import Text
 from cxrfair.training import job, loop, scoring, validation
 
 CPU = torch.device("cpu")
@@ -97,6 +98,7 @@ def test_the_card_states_how_the_network_was_made(spec, train):
         "method": "erm",
         "settings": card.settings,
         "groups": (),
+        "text": "none",
         "batch_statistics": Erm.batch_statistics,
         "provenance": Erm.provenance,
         "source": Erm.source,
@@ -105,6 +107,20 @@ def test_the_card_states_how_the_network_was_made(spec, train):
         "early_epoch": 2,
         "epochs": 2,
     }
+
+
+def test_a_method_that_reads_words_is_given_those_of_its_labels_and_keeps_them(spec, train):
+    said = np.random.default_rng(2).normal(size=(2 * len(LABELS) + 2, 6)).astype("float32")
+    phrases = tuple(f"phrase {n}" for n in range(len(said)))
+    text = Text((*LABELS[::-1], "other"), phrases, "an encoder, version 1", said)
+    hyper = {"align": 1.0, "balance": 0.8, "regulariser": "cross_group", "epsilon": 0.1}
+    trained = train(spec("vit_got", groups=("sex",), hyper=hyper), text=text)
+    assert trained.card.text == "an encoder, version 1"
+    np.testing.assert_array_equal(trained.weights["text"], text.select(LABELS).embedding)
+    network = scoring.restore(trained.card, trained.weights)
+    assert network.shows(LABELS) == (*LABELS, *(f"not {label}" for label in LABELS))
+    with pytest.raises(CxrfairError, match="text: none embeddings"):
+        train(spec("vit_got", groups=("sex",), hyper=hyper))
 
 
 def test_the_conditions_state_how_it_ran(spec, train, tmp_path):
