@@ -150,6 +150,7 @@ SETTINGS = {
 def cards(of):
     """What may lie beside the weights of every model that was trained."""
     stated = {
+        "text": "none",
         "batch_statistics": "one mixed forward pass",
         "provenance": "none",
         "source": "A paper, 2020",

@@ -11,7 +11,8 @@ SCALES = ("demo", "small", "paper")
 def resolve(params: Mapping[str, Any]) -> dict[str, Any]:
     """Return params.yaml with the values of its own `scale`, without studies that are null.
 
-    A second file of settings lies over the first entry by entry, and so takes a study out.
+    A second file of settings lies over the first entry by entry, and so takes a study out. Variants
+    that are null are left out as well: some are for larger scales alone.
 
     Raises
     ------
@@ -24,15 +25,23 @@ def resolve(params: Mapping[str, Any]) -> dict[str, Any]:
     resolved: dict[str, Any] = at_scale(dict(params), scale)
     studies = resolved.get("studies")
     if isinstance(studies, Mapping):
-        resolved["studies"] = {k: study for k, study in studies.items() if study is not None}
+        resolved["studies"] = {k: _present(v) for k, v in studies.items() if v is not None}
     return resolved
+
+
+def _present(study: Any) -> Any:
+    """Return a study without the variants that are null."""
+    variants = study.get("variants") if isinstance(study, Mapping) else None
+    if not isinstance(variants, Mapping):
+        return study
+    return {**study, "variants": {k: v for k, v in variants.items() if v is not None}}
 
 
 def at_scale(value: Any, scale: str) -> Any:
     """Replace every `{demo: a, small: b, paper: c}` in a setting by the value of `scale`."""
     if isinstance(value, Mapping):
         if set(value) == set(SCALES):
-            return value[scale]
+            return at_scale(value[scale], scale)
         return {key: at_scale(part, scale) for key, part in value.items()}
     return [at_scale(part, scale) for part in value] if isinstance(value, list) else value
 

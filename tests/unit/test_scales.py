@@ -28,6 +28,16 @@ def test_a_study_that_is_null_is_left_out():
     assert resolve(params)["studies"] == {"own": study}
 
 
+def test_a_variant_that_is_null_at_a_scale_is_left_out():
+    large = {"method": "erm", "train": {"epochs": {"demo": 1, "small": 2, "paper": 3}}}
+    variants = {"some": {"demo": None, "small": large, "paper": large}, "other": None}
+    params = {"scale": "demo", "studies": {"own": {"variants": variants}}}
+    assert resolve(params)["studies"]["own"] == {"variants": {}}
+    found = resolve(params | {"scale": "paper"})["studies"]["own"]["variants"]
+    assert found == {"some": {"method": "erm", "train": {"epochs": 3}}}
+    assert "other" in variants
+
+
 def test_a_study_may_split_in_its_own_way():
     shared = {"by": "fraction", "seed": 7, "stratify": [], "validation": 0.2, "test": 0.25}
     params = {"split": shared}

@@ -13,10 +13,11 @@ TITLE = "Methods"
 CAPTION = (
     "What the variants differ in. Groups: the cells the method was told of in training; `blind` to "
     "them otherwise. Starts from: the model it needs, trained before it. Settings: the method's "
-    "own, as trained, those a search chose among them. Batch statistics: how often a batch goes "
-    "through the network in a step. Provenance: what is computed from images beside the loss, on "
-    "which of them, in which mode. Variants that are not trained take the scores of another, and "
-    "fit thresholds of each group on validation images."
+    "own, as trained, those a search chose among them. Words: what read the labels' names, for a "
+    "method that needs them. Batch statistics: how often a batch goes through the network in a "
+    "step. Provenance: what is computed from images beside the loss, on which of them, in which "
+    "mode. Variants that are not trained take the scores of another, and fit thresholds of each "
+    "group on validation images."
 )
 SECTION = "made"
 BLIND, NONE = "blind", "none"
@@ -24,7 +25,7 @@ POST_SOURCE = "Hardt et al. 2016, arXiv:1610.02413"
 MOMENTS = {"early": "early weights", "selected": "chosen weights"}
 COLUMNS = (
     *("dataset", "variant", "method", "training_list", "groups", "starts_from", "settings"),
-    *("batch_statistics", "provenance", "source"),
+    *("words", "batch_statistics", "provenance", "source"),
 )
 STATED = ("method", "batch_statistics", "provenance", "source")  # by the card itself
 
@@ -51,6 +52,7 @@ def _row(study: StudyResults, dataset: str, name: str) -> dict[str, str]:
             "groups": SEPARATOR.join(variant.groups),
             "starts_from": f"{variant.upstream}, scores",
             "settings": NONE,
+            "words": NONE,
             "batch_statistics": NONE,
             "provenance": "thresholds of each group: validation images",
             "source": POST_SOURCE,
@@ -58,6 +60,7 @@ def _row(study: StudyResults, dataset: str, name: str) -> dict[str, str]:
     cards = {seed: study.cards[dataset, name, seed] for seed in study.study.seeds}
     return {
         **{key: _once(str(card[key]) for card in cards.values()) for key in STATED},
+        "words": _once(str(card["text"]) for card in cards.values()),
         "training_list": variant.rebalance,
         "groups": _once(SEPARATOR.join(card["groups"]) or BLIND for card in cards.values()),
         "starts_from": _start(study.study, name),

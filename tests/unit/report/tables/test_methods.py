@@ -41,6 +41,7 @@ def test_a_trained_variant_is_described_by_its_card(study):
         "groups": "sex x age",
         "starts_from": "none",
         "settings": "step_size 0.01",
+        "words": "none",
         "batch_statistics": "one mixed forward pass",
         "provenance": "none",
         "source": "A paper, 2020",
@@ -66,6 +67,11 @@ def test_a_variant_that_is_not_trained_shows_its_rule_and_whose_scores_it_takes(
 
 def changed(study, key, **card):
     return replace(study, cards={**study.cards, key: {**study.cards[key], **card}})
+
+
+def test_what_read_the_labels_names_is_said(study):
+    read = changed(study, ("nih", "dro", 0), text="an encoder, version 1")
+    assert rows(read)["dro"]["words"] == "an encoder, version 1; none"
 
 
 def test_settings_that_a_search_chose_are_those_of_the_data_set(study):
