@@ -122,7 +122,7 @@ def _command(folder: Path, labels: tuple[str, ...]) -> list[str]:
         str(x) for name, value in given.items() for x in (f"--{name.replace('_', '-')}", value)
     ]
     module = ["-m", "cxrfair.launch", "--processes", "1", "cxrfair.stages.train"]
-    return [sys.executable, *module, "--upstream", *flags]
+    return [sys.executable, *module, "--upstream", "--text", "--chosen", *flags]
 
 
 def _session(folder: Path) -> str:
