@@ -117,6 +117,12 @@ TITLES: Mapping[str, str] = {
     "erm_balanced": "ERM, balanced",
     "erm_odds": "ERM, equalised odds",
     "group_dro": "GroupDRO",
+    "ubaia": "UBAIA",
+    "chexclusion": "CheXclusion",
+    "vit": "ViT",
+    "vit_got": "ViT + GOT",
+    "stride_net": "Stride-Net",
+    "stride_resnet": "Stride-Net, ResNet",
 }
 
 
