@@ -10,7 +10,7 @@ class Line(Network):
 
     def __init__(self, pixels, labels):
         super().__init__()
-        self.width = pixels
+        self.width, self.grid = pixels, (1, 1)
         self.head = torch.nn.Linear(pixels, labels)
 
     def represent(self, image):
@@ -23,7 +23,7 @@ class Deep(Network):
 
     def __init__(self, labels):
         super().__init__()
-        self.width = 4
+        self.width, self.grid = 4, (1, 1)
         self.body = torch.nn.Linear(3, self.width, bias=False)
         self.head = torch.nn.Linear(self.width, labels)
 

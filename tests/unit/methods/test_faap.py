@@ -185,7 +185,7 @@ def test_at_first_an_image_is_hardly_changed(seed):
 class Plain(torch.nn.Module):
     """As much of a network as is asked for before an image is shown to it."""
 
-    width = 3
+    width, grid = 3, (1, 1)
 
 
 @pytest.mark.parametrize("size", [16, 20, 33, 64])
