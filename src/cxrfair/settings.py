@@ -17,11 +17,11 @@ from cxrfair.images.store import ImageConfig
 from cxrfair.labels import LabelConfig
 from cxrfair.phantom import PhantomConfig
 from cxrfair.probes import ProbeConfig
-from cxrfair.report import ReportConfig, references
+from cxrfair.report import ReportConfig
 from cxrfair.scales import resolve, split_section
 from cxrfair.shown import DrawConfig
 from cxrfair.splits import SplitConfig
-from cxrfair.studies import Study, single, trained
+from cxrfair.studies import Study, printed, single, trained
 from cxrfair.text import TextConfig
 from cxrfair.thresholds import ThresholdConfig
 from cxrfair.tracking import TrackingConfig
@@ -180,11 +180,11 @@ def _split_faults(name: str, study: Study, params: Any) -> list[str]:
 
 def _paper_faults(where: str, study: Study) -> list[str]:
     """Say that nobody wrote down what a study's paper printed."""
-    printed = None if study.paper is None else references.path_of(study.paper)
-    if printed is None or printed.is_file():
+    file = printed(study)
+    if file is None or file.is_file():
         return []
-    have = ", ".join(sorted(path.stem for path in printed.parent.glob("*.yaml")))
-    return [f"{where}.paper: no file {printed}; have {have}"]
+    have = ", ".join(sorted(path.stem for path in file.parent.glob("*.yaml")))
+    return [f"{where}.paper: no file {file}; have {have}"]
 
 
 def _attribute_faults(where: str, names: Sequence[str], have: Sequence[str]) -> list[str]:

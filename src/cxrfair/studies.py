@@ -1,6 +1,7 @@
 """A study: which data sets, labels, attributes, variants and seeds belong together."""
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, NonNegativeInt, StringConstraints, model_validator
@@ -12,6 +13,7 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 Post = Literal["equalised_odds", "equal_opportunity"]
 OF_TRAINING = frozenset({"method", "rebalance", "settings", "train"})
 Tuned = Literal["settings", "train"]  # what a search draws, by the keys of a variant
+REFERENCES = Path("workflow/references")  # papers' printed numbers, one file each
 SEPARATOR = " x "  # between the attributes of an intersection, and between their values
 
 
@@ -118,6 +120,11 @@ def scored_by(study: Study, variant: str) -> str:
     """Name the variant whose model gives the scores of `variant`: itself, or its upstream."""
     chosen = study.variants[variant]
     return variant if chosen.post is None or chosen.upstream is None else chosen.upstream
+
+
+def printed(study: Study) -> Path | None:
+    """Return the file of the numbers that a study's paper printed; None where it names none."""
+    return None if study.paper is None else REFERENCES / f"{study.paper}.yaml"
 
 
 def single(attributes: Iterable[str]) -> tuple[str, ...]:

@@ -5,10 +5,9 @@ from pathlib import Path
 
 from cxrfair import datasets, text
 from cxrfair.provenance import closure, declared
-from cxrfair.report import references
 from cxrfair.scales import overridden, resolve, split_section, train_section
 from cxrfair.statistics.uncertainty import Uncertainty
-from cxrfair.studies import Study, scored_by, trained, upstream_of
+from cxrfair.studies import Study, printed, scored_by, trained, upstream_of
 
 
 wildcard_constraints:
@@ -191,26 +190,16 @@ def uncertainty():
     return json.dumps({key: asked[key] for key in Uncertainty.model_fields}, sort_keys=True)
 
 
+def asked(name, product, pattern):
+    """What is made of a kept product of a study, data set by data set; nothing where it is not kept."""
+    study = STUDIES[name]
+    kept = product in study.get("products", [])
+    return [pattern.format(study=name, dataset=d) for d in study["datasets"] if kept]
+
+
 def probed(name):
-    """What probes found in the features of a study's models; nothing where none are kept."""
-    study = STUDIES[name]
-    if "embeddings" not in study.get("products", []):
-        return []
-    return [rules.probe.output.leakage.format(study=name, dataset=d) for d in study["datasets"]]
-
-
-def localised(name, product):
-    """What came of setting a study's maps against findings; nothing where none are drawn."""
-    study = STUDIES[name]
-    if "maps" not in study.get("products", []):
-        return []
-    return [product.format(study=name, dataset=d) for d in study["datasets"]]
-
-
-def printed(name):
-    """The numbers that a study's paper printed; nothing where it names none."""
-    paper = STUDIES[name].get("paper")
-    return [] if paper is None else [str(references.path_of(paper))]
+    """What probes found in the features of a study's models."""
+    return asked(name, "embeddings", rules.probe.output.leakage)
 
 
 def truth_of(wildcards):
@@ -415,10 +404,10 @@ def study_files(name):
         "curves": rules.audit.output.curves.format(**of),
         "selection": rules.select.output.selection.format(**of),
         "attribute_leakage": probed(name),
-        "localisation": localised(name, rules.localise.output.localisation),
-        "examples": localised(name, rules.localise.output.examples),
+        "localisation": asked(name, "maps", rules.localise.output.localisation),
+        "examples": asked(name, "maps", rules.localise.output.examples),
         "search": searched(name),
-        "paper": printed(name),
+        "paper": [str(path) for path in [printed(parsed(STUDIES[name]))] if path],
         "flows": each_dataset(rules.cohort.output.flow),
         "cohorts": each_dataset(rules.group.output.cohort),
         "targets": each_dataset(rules.cohort.output.targets),

@@ -46,14 +46,18 @@ class OpposedConfig(RivalConfig):
     ]
 
 
-class ReversalConfig(OpposedConfig):
-    """What every adversary behind a reversed gradient has."""
+class GuesserConfig(RivalConfig):
+    """What every adversary with a layer of its own has."""
 
     hidden: Annotated[
         PositiveInt,
         Between(16, 1024, log=True),
         Field(description="units in the one hidden layer of the adversary"),
     ]
+
+
+class ReversalConfig(GuesserConfig, OpposedConfig):
+    """What every adversary behind a reversed gradient has."""
 
 
 R = TypeVar("R", bound=RivalConfig)
@@ -88,11 +92,8 @@ class Reversal(Contest[ReversalConfig]):
         self, net: Network, groups: Groups, config: ReversalConfig, upstream: Network | None = None
     ) -> None:
         super().__init__(net, groups, config, upstream)
-        self.adversary = nn.Sequential(
-            nn.Linear(self.inputs(net.width, net.head.out_features), config.hidden),
-            nn.ReLU(),
-            nn.Linear(config.hidden, len(groups.names)),
-        )
+        inputs = self.inputs(net.width, net.head.out_features)
+        self.adversary = guesser(inputs, config.hidden, groups)
 
     @staticmethod
     def inputs(width: int, labels: int) -> int:
@@ -114,6 +115,11 @@ class Reversal(Contest[ReversalConfig]):
         yield Turn(opposed, reported=loss)
         told = group_doubt(self.adversary, (seen.detach(),), batch.group)
         yield Turn(mean_over(told, present), ADVERSARY)
+
+
+def guesser(inputs: int, hidden: int, groups: Groups) -> nn.Sequential:
+    """Return a perceptron with one hidden layer, from what is seen (n, inputs) to logits (n, g)."""
+    return nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, len(groups.names)))
 
 
 def gathered_bce(logit: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cxrfair.errors import CxrfairError
-from cxrfair.methods._network import Network, Representation
+from cxrfair.methods._network import Around, Network, Representation
 
 WIDTHS = (32, 64, 128)  # channels on the way down
 STRIDE = 2 ** len(WIDTHS)
@@ -49,7 +49,7 @@ class Generator(nn.Module):
         return torch.tanh(made[..., top : top + rows, left : left + columns].float())
 
 
-class Perturbed(Network):
+class Perturbed(Around):
     """A network that sees images only as a generator has changed them, by at most `bound`.
 
     x~ = clip(x + bound * g(x), 0, 1). `body` stays in evaluation mode in training too: it is one
@@ -57,16 +57,9 @@ class Perturbed(Network):
     """
 
     def __init__(self, body: Network, bound: float) -> None:
-        super().__init__()
-        self.generator, self.body = Generator(), body
-        self.bound, self.width, self.grid = bound, body.width, body.grid
+        super().__init__(body)
+        self.generator, self.bound = Generator(), bound
         self.train(self.training)
-
-    # Read where it is: as a part of this module too, its weights would be saved twice.
-    @property
-    def head(self) -> nn.Linear:  # type: ignore[override]
-        """Return the head of the network behind the generator."""
-        return self.body.head
 
     def train(self, mode: bool = True) -> "Perturbed":
         """Set the generator's mode; the network behind it stays in evaluation mode."""

@@ -51,3 +51,17 @@ class Network(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """Return logits (n, k) of images (n, 1, h, w)."""
         return self.represent(image).logit
+
+
+class Around(Network):
+    """A network around another, its `body`, with the body's head."""
+
+    def __init__(self, body: Network) -> None:
+        super().__init__()
+        self.body, self.width, self.grid = body, body.width, body.grid
+
+    # Read where it is: as a part of this module too, its weights would be saved twice.
+    @property
+    def head(self) -> nn.Linear:  # type: ignore[override]
+        """Return the head of the network inside."""
+        return self.body.head

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cxrfair.errors import CxrfairError
-from cxrfair.methods._network import Network, Representation
+from cxrfair.methods._network import Around, Network, Representation
 
 
 class Attended(NamedTuple):
@@ -30,7 +30,7 @@ class Attended(NamedTuple):
         return self.tokens.gather(1, self.kept[..., None].expand(-1, -1, self.tokens.shape[-1]))
 
 
-class Worded(Network):
+class Worded(Around):
     """A network and a learned map from the space of a text encoder to that of its patches.
 
     The network answers as it does without; the map is for whoever aligns patches with words, and
@@ -41,19 +41,12 @@ class Worded(Network):
     text: Tensor
 
     def __init__(self, body: Network, text: Tensor | None) -> None:
-        super().__init__()
+        super().__init__(body)
         if text is None or len(text) != 2 * body.head.out_features:
             has, labels = "none" if text is None else len(text), body.head.out_features
             raise CxrfairError(f"text: {has} embeddings for {labels} labels; allowed: two a label")
-        self.body, self.width, self.grid = body, body.width, body.grid
         self.register_buffer("text", text.clone())
         self.to_patches = nn.Linear(text.shape[1], body.width, bias=False)
-
-    # Read where it is: as a part of this module too, its weights would be saved twice.
-    @property
-    def head(self) -> nn.Linear:  # type: ignore[override]
-        """Return the head of the network."""
-        return self.body.head
 
     def words(self) -> Tensor:
         """Return the phrases in the space of the patches, (2k, d)."""

@@ -3,10 +3,16 @@
 from collections.abc import Iterator
 from typing import Annotated
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
-from torch import Tensor, nn
+from pydantic import Field, NonNegativeFloat, PositiveFloat
+from torch import Tensor
 
-from cxrfair.methods._adversary import ADVERSARY, RivalConfig, gathered_bce, group_doubt
+from cxrfair.methods._adversary import (
+    ADVERSARY,
+    GuesserConfig,
+    gathered_bce,
+    group_doubt,
+    guesser,
+)
 from cxrfair.methods._method import LEARNER, Batch, Groups, Method, Player, Turn, mean_over
 from cxrfair.methods._network import Network
 from cxrfair.methods._transport import TransportConfig, alignment
@@ -16,7 +22,7 @@ from cxrfair.ranges import Between
 READER = "reader"
 
 
-class StrideNetConfig(TransportConfig, RivalConfig):
+class StrideNetConfig(TransportConfig, GuesserConfig):
     """Settings, from `methods.stride_net` of params.yaml."""
 
     confuse: Annotated[
@@ -33,11 +39,6 @@ class StrideNetConfig(TransportConfig, RivalConfig):
         PositiveFloat,
         Between(0.01, 1, log=True),
         Field(description="what cosines of patches and phrases are divided by"),
-    ]
-    hidden: Annotated[
-        PositiveInt,
-        Between(16, 1024, log=True),
-        Field(description="units in the one hidden layer of the adversary"),
     ]
 
 
@@ -94,14 +95,8 @@ class StrideNet(Method[StrideNetConfig]):
         upstream: Network | None = None,
     ) -> None:
         super().__init__(net, groups, config, upstream)
-        self.adversary, self.reader = (
-            nn.Sequential(
-                nn.Linear(net.width, config.hidden),
-                nn.ReLU(),
-                nn.Linear(config.hidden, len(groups.names)),
-            )
-            for _ in range(2)
-        )
+        self.adversary = guesser(net.width, config.hidden, groups)
+        self.reader = guesser(net.width, config.hidden, groups)
 
     @classmethod
     def build(cls, net: Network, config: StrideNetConfig, text: Tensor | None = None) -> Network:

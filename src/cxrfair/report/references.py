@@ -15,7 +15,6 @@ from cxrfair.errors import CxrfairError
 from cxrfair.studies import Name
 
 Text = Annotated[str, Field(min_length=1)]
-FOLDER = Path("workflow/references")  # of the repository that a study is run in
 
 
 class PrintedError(CxrfairError):
@@ -137,11 +136,6 @@ class Reference(Section):
         if faults:
             raise ValueError("; ".join(faults))
         return self
-
-
-def path_of(paper: str) -> Path:
-    """Return the file of a paper's printed numbers, by the name that a study gives."""
-    return FOLDER / f"{paper}.yaml"
 
 
 def read(path: Path) -> Reference:

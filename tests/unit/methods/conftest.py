@@ -32,14 +32,12 @@ class Deep(Network):
         return Representation(pooled.unsqueeze(1), pooled, self.head(pooled), (1, 1))
 
 
-class Patched(Network):
-    """Patches are rows of an image, tokens B x of each, scores W of their mean."""
+class Patched(Deep):
+    """Patches are rows of an image, tokens B x of each, scores W f + b of their mean f."""
 
     def __init__(self, patches, labels):
-        super().__init__()
-        self.width, self.grid = 4, (patches, 1)
-        self.body = torch.nn.Linear(3, self.width, bias=False)
-        self.head = torch.nn.Linear(self.width, labels)
+        super().__init__(labels)
+        self.grid = (patches, 1)
 
     def represent(self, image):
         tokens = self.body(image.squeeze(1))

@@ -1,6 +1,6 @@
 """Rows of SUMMARY, with one column (and its interval) for each metric."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -13,6 +13,7 @@ COMPARISONS = {  # forms that give one number for all groups, as readers know th
     "worst": "worst group",
     "mean": "mean over groups",
 }
+ONE_SEED = "defined for one seed alone"
 ENDINGS = {
     "value": "",
     "ci_low": "_low",
@@ -46,6 +47,11 @@ def by_metric(rows: pd.DataFrame, keys: Sequence[str], parts: Sequence[str]) -> 
     return index
 
 
+def said(notes: pd.Series) -> str | None:
+    """Say what is noted of any seed, each thing once."""
+    return "; ".join(dict.fromkeys(notes.dropna())) or None
+
+
 def ordered(rows: pd.DataFrame, study: StudyResults) -> pd.DataFrame:
     """Sort rows as params.yaml lists data sets, labels, attributes and variants."""
     known = {
@@ -56,10 +62,14 @@ def ordered(rows: pd.DataFrame, study: StudyResults) -> pd.DataFrame:
         "comparison": [*COMPARISONS.values()],
         "variant": [*study.study.variants],
     }
+    return arranged(rows, {column: names for column, names in known.items() if column in rows})
+
+
+def arranged(rows: pd.DataFrame, known: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """Sort rows by the columns of `known`, the first before all others, as it lists their names."""
     places = {
         column: rows[column].map({name: i for i, name in enumerate(names)})
         for column, names in known.items()
-        if column in rows
     }
     order = pd.DataFrame(places, index=rows.index).sort_values(list(places), kind="stable").index
     return rows.loc[order].reset_index(drop=True)

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from cxrfair.report._results import StudyResults, in_order
+from cxrfair.report.tables import _pivot as pivot
 
 TITLE = "What features say of groups"
 CAPTION = (
@@ -15,7 +16,6 @@ CAPTION = (
 SECTION = "leakage"
 FOLD, BETWEEN, MEAN = "test", "between", "mean over groups"
 WITHIN = ("all", "positive", "negative")
-ONE_SEED = "defined for one seed alone"
 KEYS = ["dataset", "attribute", "group", "label", "within", "variant"]
 COLUMNS = [
     *("dataset", "attribute", "group", "label", "within", "n", "n_patients", "variant"),
@@ -37,17 +37,12 @@ def make(study: StudyResults) -> pd.DataFrame:
         auroc=("value", "mean"),
         auroc_low=("ci_low", "min"),
         auroc_high=("ci_high", "max"),
-        auroc_note=("note", _said),
+        auroc_note=("note", pivot.said),
         seed_sd=("value", "std"),
     )
-    why = found["auroc_note"].where(found["auroc"].isna(), ONE_SEED)
+    why = found["auroc_note"].where(found["auroc"].isna(), pivot.ONE_SEED)
     found["seed_sd_note"] = why.where(found["seed_sd"].isna())
     return _ordered(found, study)[COLUMNS].replace({"group": {BETWEEN: MEAN}})
-
-
-def _said(notes: pd.Series) -> str | None:
-    """Say what is noted of any seed, each thing once."""
-    return "; ".join(dict.fromkeys(notes.dropna())) or None
 
 
 def _ordered(rows: pd.DataFrame, study: StudyResults) -> pd.DataFrame:
@@ -60,6 +55,4 @@ def _ordered(rows: pd.DataFrame, study: StudyResults) -> pd.DataFrame:
         "within": WITHIN,
         "variant": tuple(study.study.variants),
     }
-    place = {name: rows[name].map({v: i for i, v in enumerate(of)}) for name, of in known.items()}
-    order = pd.DataFrame(place, index=rows.index).sort_values(KEYS, kind="stable").index
-    return rows.loc[order].reset_index(drop=True)
+    return pivot.arranged(rows, known)

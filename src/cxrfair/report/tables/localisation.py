@@ -3,6 +3,7 @@
 import pandas as pd
 
 from cxrfair.report._results import StudyResults
+from cxrfair.report.tables import _pivot as pivot
 
 TITLE = "Where networks look, and where the findings are"
 CAPTION = (
@@ -19,7 +20,6 @@ CAPTION = (
 )
 SECTION = "looks"
 ANY, ANY_FINDING = "any", "any finding"
-ONE_SEED = "defined for one seed alone"
 KEYS = ["dataset", "label", "variant"]
 COLUMNS = [
     *(*KEYS[:2], "n", "n_patients", "variant", "looked_at"),
@@ -42,7 +42,7 @@ def make(study: StudyResults) -> pd.DataFrame:
         inside_difference=("difference", "mean"),
         inside_difference_low=("difference_low", "min"),
         inside_difference_high=("difference_high", "max"),
-        inside_note=("note", _said),
+        inside_note=("note", pivot.said),
         anywhere=("expected", "mean"),
         elsewhere=("elsewhere", "mean"),
         lift=("lift", "mean"),
@@ -52,14 +52,9 @@ def make(study: StudyResults) -> pd.DataFrame:
     )
     for name in ("anywhere", "elsewhere", "lift"):
         found[f"{name}_note"] = found["inside_note"].where(found[name].isna())
-    why = found["inside_note"].where(found["inside"].isna(), ONE_SEED)
+    why = found["inside_note"].where(found["inside"].isna(), pivot.ONE_SEED)
     found["seed_sd_note"] = why.where(found["seed_sd"].isna())
     return _ordered(found, study)[COLUMNS].replace({"label": {ANY: ANY_FINDING}})
-
-
-def _said(notes: pd.Series) -> str | None:
-    """Say what is noted of any seed, each thing once."""
-    return "; ".join(dict.fromkeys(notes.dropna())) or None
 
 
 def _ordered(rows: pd.DataFrame, study: StudyResults) -> pd.DataFrame:
@@ -69,6 +64,4 @@ def _ordered(rows: pd.DataFrame, study: StudyResults) -> pd.DataFrame:
         "label": (ANY, *sorted(set(rows["label"]) - {ANY})),
         "variant": tuple(study.study.variants),
     }
-    place = {name: rows[name].map({v: i for i, v in enumerate(of)}) for name, of in known.items()}
-    order = pd.DataFrame(place, index=rows.index).sort_values(KEYS, kind="stable").index
-    return rows.loc[order].reset_index(drop=True)
+    return pivot.arranged(rows, known)
