@@ -77,7 +77,9 @@ class Study(Section):
     model beside its predictions: features of all images, maps of what it looks at in some. With a
     `search` each trained variant's settings are chosen among draws before it is trained. `paper`
     names the file of workflow/references whose printed numbers stand beside the study's. `split`
-    replaces values of the section of that name.
+    replaces values of the section of that name. `effects` gives, of an attribute, the two values
+    (S-, S+) between which its effects on scores are measured, on phantoms alone. `downstream` are
+    labels for which heads are fitted anew on the features of every model.
     """
 
     datasets: tuple[Name, ...] = Field(min_length=1)
@@ -85,7 +87,9 @@ class Study(Section):
     attributes: tuple[str, ...] = Field(min_length=1)
     reference: Name
     variants: dict[Name, Variant] = Field(min_length=1)
-    products: tuple[Literal["embeddings", "maps"], ...] = ()
+    products: tuple[Literal["embeddings", "maps", "saliency"], ...] = ()
+    effects: dict[Name, tuple[str, str]] = {}
+    downstream: tuple[Name, ...] = ()
     split: dict[str, Any] = {}
     seeds: tuple[NonNegativeInt, ...] = Field(min_length=1)
     search: Search | None = None
@@ -95,7 +99,7 @@ class Study(Section):
     def _names_hang_together(self) -> Self:
         if self.reference not in self.variants:
             raise ValueError(f"reference {self.reference!r} is not among {list(self.variants)}")
-        for field in ("datasets", "labels", "attributes", "products", "seeds"):
+        for field in ("datasets", "labels", "attributes", "products", "downstream", "seeds"):
             values = getattr(self, field)
             if len(set(values)) < len(values):
                 raise ValueError(f"{field} holds an entry twice: {list(values)}")
@@ -139,21 +143,22 @@ def upstream_of(study: Study, variant: str, method: str) -> str:
     Parameters
     ----------
     method
-        What that model must have been trained with.
+        What that model must have been trained with; `|` between methods of which any will do.
 
     Raises
     ------
     StudyError
         If there is none, several to choose from, or the named one is not of that method.
     """
-    fitting = [name for name, v in study.variants.items() if v.method == method and name != variant]
+    kinds = method.split("|")
+    fitting = [name for name, v in study.variants.items() if v.method in kinds and name != variant]
     wanted = study.variants[variant].upstream
     found = fitting if wanted is None else [name for name in fitting if name == wanted]
     if len(found) != 1:
         asked = "" if wanted is None else f"upstream {wanted!r} does not fit; "
         have = ", ".join(fitting) or "none"
         raise StudyError(
-            f"variants.{variant}: {asked}it starts from a model of {method!r}; set `upstream` to "
-            f"one of this study's: {have}"
+            f"variants.{variant}: {asked}it starts from a model of "
+            f"{' or '.join(map(repr, kinds))}; set `upstream` to one of this study's: {have}"
         )
     return found[0]

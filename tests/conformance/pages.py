@@ -20,6 +20,7 @@ FOLDER, INDEX = REPO / "docs" / "methods", REPO / "docs" / "methods.md"
 HEADING = re.compile(r"^(\S.*)\n-{3,}\n", re.M)
 NEEDED, ALLOWED = ("Formula", "Fails when"), ("Formula", "Fails when", "Here")
 TITLES = {"Here": "What is decided here"}  # of a page, where a docstring is shorter
+PRESENT = "erm"  # what the study of the examples has a variant of already, by that name
 MOMENTS = {"early": "the early weights", "selected": "the chosen weights"}
 LEAD = "<!-- Written by tests/conformance/pages.py from the method's file. -->\n"
 HEAD = """# Methods
@@ -96,7 +97,8 @@ def start(kind):
     if not kind.needs:
         return "no other model"
     upstream, when = kind.needs.split("@")
-    return f"{MOMENTS[when]} of a variant of [`{upstream}`]({upstream}.md)"
+    of = " or ".join(f"[`{name}`]({name}.md)" for name in upstream.split("|"))
+    return f"{MOMENTS[when]} of a variant of {of}"
 
 
 def facts(kind):
@@ -157,9 +159,11 @@ def example(name):
     kind = methods.get(name)
     words = [f"method: {name}"]
     words += ["groups: [sex]"] * kind.uses_groups
-    words += [f"upstream: {kind.needs.split('@')[0]}"] * bool(kind.needs)
-    variant = f"      {name}: {{{', '.join(words)}}}"
-    return f"```yaml params\nstudies:\n  quickstart:\n    variants:\n{variant}\n```\n"
+    upstream = kind.needs.split("@")[0].split("|")[0]
+    words += [f"upstream: {upstream}"] * bool(upstream)
+    lines = [f"      {upstream}: {{method: {upstream}}}\n"] * (upstream not in ("", PRESENT))
+    lines.append(f"      {name}: {{{', '.join(words)}}}\n")
+    return f"```yaml params\nstudies:\n  quickstart:\n    variants:\n{''.join(lines)}```\n"
 
 
 def title(kind):

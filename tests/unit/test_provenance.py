@@ -45,13 +45,15 @@ def test_what_a_method_needs_is_read_from_its_source(name):
 
 @pytest.mark.parametrize("name", methods.names())
 def test_what_a_method_needs_is_a_method_at_a_moment_and_in_no_circle(name):
-    passed = []
-    while needs := methods.get(name).needs:
-        passed.append(name)
-        name, moment = needs.split("@")
-        assert name in methods.names()
-        assert moment in {"early", "selected"}
-        assert name not in passed, f"{' > '.join(passed)} > {name}"
+    paths = [[name]]
+    while paths:
+        passed = paths.pop()
+        upstream, _, moment = methods.get(passed[-1]).needs.partition("@")
+        assert moment in ({"early", "selected"} if upstream else {""})
+        for needed in upstream.split("|") if upstream else ():
+            assert needed in methods.names()
+            assert needed not in passed, f"{' > '.join(passed)} > {needed}"
+            paths.append([*passed, needed])
 
 
 def test_only_a_class_declares(tmp_path, monkeypatch):

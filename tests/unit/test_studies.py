@@ -25,7 +25,7 @@ def test_intersections_are_made_of_single_attributes():
         ({"seeds": [-1]}, "seeds"),
         ({"datasets": ["NIH data"]}, "datasets"),
         ({"products": ["embeddings", "embeddings"]}, "products holds an entry twice"),
-        ({"products": ["saliency"]}, "study.products.0: .*'embeddings' or 'maps'"),
+        ({"products": ["sounds"]}, "study.products.0: .*'embeddings', 'maps' or 'saliency'"),
         ({"variants": {"erm": {"method": "erm", "sed": 1}}}, "study.variants.erm.sed: no such"),
     ],
 )
@@ -51,11 +51,19 @@ def test_the_only_one_that_fits_needs_no_name():
     assert upstream_of(chain(), "jtt", "group_dro") == "dro"
 
 
+def test_a_model_of_any_of_several_methods_will_do():
+    assert upstream_of(chain(upstream="dro"), "jtt", "erm|group_dro") == "dro"
+    assert upstream_of(chain(upstream="b"), "jtt", "erm|group_dro") == "b"
+    assert upstream_of(chain(), "jtt", "lff|group_dro") == "dro"
+
+
 @pytest.mark.parametrize(
     ("upstream", "method", "message"),
     [
         ({}, "erm", r"variants.jtt: it starts from a model of 'erm'; set `upstream` to .*: a, b$"),
         ({}, "lff", "one of this study's: none$"),
+        ({}, "erm|group_dro", r"a model of 'erm' or 'group_dro'; set `upstream` to .*: a, b, dro$"),
+        ({"upstream": "jtt"}, "lff|group_dro", "upstream 'jtt' does not fit; .*: dro$"),
         ({"upstream": "dro"}, "erm", "variants.jtt: upstream 'dro' does not fit; .*: a, b$"),
         ({"upstream": "c"}, "erm", "upstream 'c' does not fit; .*: a, b$"),
         ({"upstream": "jtt"}, "jtt", "upstream 'jtt' does not fit; .*: none$"),

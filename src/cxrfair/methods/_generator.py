@@ -52,13 +52,14 @@ class Generator(nn.Module):
 class Perturbed(Around):
     """A network that sees images only as a generator has changed them, by at most `bound`.
 
-    x~ = clip(x + bound * g(x), 0, 1). `body` stays in evaluation mode in training too: it is one
-    that is deployed already, and no batch may move its running statistics.
+    x~ = clip(x + bound * g(x), 0, 1); with more `steps`, g adds to its own changes of x as it finds
+    x~ changed so far, and their sum stays within the bound. `body` stays in evaluation mode in
+    training too: it is one that is deployed already, and no batch may move its running statistics.
     """
 
-    def __init__(self, body: Network, bound: float) -> None:
+    def __init__(self, body: Network, bound: float, steps: int = 1) -> None:
         super().__init__(body)
-        self.generator, self.bound = Generator(), bound
+        self.generator, self.bound, self.steps = Generator(), bound, steps
         self.train(self.training)
 
     def train(self, mode: bool = True) -> "Perturbed":
@@ -85,19 +86,23 @@ class Perturbed(Around):
             ) from error
         self.body.requires_grad_(False)
 
-    def perturb(self, image: Tensor) -> Tensor:
+    def sees(self, image: Tensor) -> Tensor:
         """Return the images (n, 1, h, w) in [0, 1] that the network behind the generator sees."""
-        change: Tensor = self.generator(image)
-        return (image + self.bound * change).clamp(0, 1)
+        seen, change = image, torch.zeros_like(image)
+        for _ in range(self.steps):
+            change = change + self.bound * self.generator(seen)
+            change = change.clamp(-self.bound, self.bound)
+            seen = (image + change).clamp(0, 1)
+        return seen
 
     def represent(self, image: Tensor) -> Representation:
         """Return what the network makes of changed images, in one forward pass through both."""
-        return self.body.represent(self.perturb(image))
+        return self.body.represent(self.sees(image))
 
     def draw(self, image: Tensor) -> tuple[str, Tensor]:
         """Return which kind of map shows where the network looked on the changed images, and it."""
         with torch.no_grad():
-            seen = self.perturb(image)
+            seen = self.sees(image)
         return self.body.draw(seen)
 
     def shows(self, labels: tuple[str, ...]) -> tuple[str, ...]:

@@ -94,9 +94,10 @@ class Method(nn.Module, Generic[C]):
 
     What a method must remember between steps (group weights, averages, adversaries) is a parameter
     or a buffer, so that a checkpoint holds it. `needs` names what is trained before it, as
-    `<method>@early` or `<method>@selected`; that network arrives as `upstream`, frozen. Where
-    `deploys_upstream` is true it is a part of what is deployed, so that both backbones must be one.
-    Where `reads_text` is true, `build` is given the labels' names as numbers.
+    `<method>@early` or `<method>@selected`, with `|` between methods of which any will do; that
+    network arrives as `upstream`, frozen. Where `deploys_upstream` is true it is a part of what is
+    deployed, so that both backbones must be one. Where `reads_text` is true, `build` is given the
+    labels' names as numbers.
 
     Several processes may each hold a part of every batch. Whatever a loss takes over images goes
     through `gather` first: every process then computes the loss of the whole batch, and the

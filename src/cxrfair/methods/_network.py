@@ -1,5 +1,6 @@
 """What a method may ask of a network."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from torch import Tensor, nn
@@ -48,6 +49,17 @@ class Network(nn.Module):
         """
         raise NotImplementedError
 
+    def watched(self) -> tuple[nn.Module, Callable[[Tensor], Tensor]]:
+        """Return the module whose output a saliency map is made of, and how to lay that out.
+
+        The latter gives (n, d, rows, columns) of what the module returns, or of its gradient.
+        """
+        raise NotImplementedError
+
+    def sees(self, image: Tensor) -> Tensor:
+        """Return what features are taken of, (n, 1, h, w): the images, if nothing changes them."""
+        return image
+
     def forward(self, image: Tensor) -> Tensor:
         """Return logits (n, k) of images (n, 1, h, w)."""
         return self.represent(image).logit
@@ -65,3 +77,11 @@ class Around(Network):
     def head(self) -> nn.Linear:  # type: ignore[override]
         """Return the head of the network inside."""
         return self.body.head
+
+    def watched(self) -> tuple[nn.Module, Callable[[Tensor], Tensor]]:
+        """Return what is watched of the network inside."""
+        return self.body.watched()
+
+    def sees(self, image: Tensor) -> Tensor:
+        """Return what the network inside sees."""
+        return self.body.sees(image)

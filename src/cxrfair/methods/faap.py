@@ -61,8 +61,9 @@ class Faap(Method[FaapConfig]):
     """Leave a deployed network as it is and change its images instead.
 
     A small generator adds a faint change to every image, which is to hide from the network what
-    would tell it the group. The network is the selected model of an `erm` variant and is never
-    trained again. At inference the image is enough: neither group nor label is asked for.
+    would tell it the group. The network is the selected model of an `erm` or an `infomax` variant
+    and is never trained again. At inference the image is enough: neither group nor label is asked
+    for.
 
     Formula
     -------
@@ -98,7 +99,7 @@ class Faap(Method[FaapConfig]):
 
     source = "Wang et al. 2022, arXiv:2203.01584"
     uses_groups = True
-    needs = "erm@selected"
+    needs = "erm|infomax@selected"
     deploys_upstream = True
     batch_statistics = "none: those that the deployed network came with"
     config_type = FaapConfig

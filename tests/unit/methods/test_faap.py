@@ -132,7 +132,7 @@ def test_each_term_by_hand_has_its_sign_and_weight(method, batch, name, change):
     faap = method(**nothing | {name: 0.3})
     whole, told = (float(turn.shown) for turn in faap.turns(given))
     layers = [layer for layer in faap.discriminator if isinstance(layer, torch.nn.Linear)]
-    x = array(faap.net.perturb(given.image)).reshape(4, 3)
+    x = array(faap.net.sees(given.image)).reshape(4, 3)
     _, s = guess(layers, x)
     term = {
         "confuse": told,
@@ -161,7 +161,7 @@ def test_a_change_stays_within_the_bound_and_the_image_within_its_range(
         generator.up[-1].weight.mul_(10**loud)  # further than any training goes
         image = torch.rand(3, 1, rows, columns).round(decimals=1)
         change = generator(image)
-        seen = _perturbed(generator, bound).perturb(image)
+        seen = _perturbed(generator, bound).sees(image)
     assert change.shape == seen.shape == image.shape
     assert change.abs().max() <= 1
     assert 0 <= seen.min() <= seen.max() <= 1
@@ -256,7 +256,7 @@ def test_the_discriminator_does_not_move_the_generator():
 def test_it_starts_from_its_upstream_and_passes_on_what_that_shows():
     faap, upstream = real()
     net, image = faap.net.eval(), images().image
-    seen = net.perturb(image)
+    seen = net.sees(image)
     for found, wanted in zip(net.represent(image), upstream.represent(seen), strict=True):
         assert torch.equal(torch.as_tensor(found), torch.as_tensor(wanted))
     kind, maps = net.draw(image)
