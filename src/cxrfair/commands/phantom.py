@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 
 from cxrfair import datasets, phantom
 from cxrfair.commands._configured import FROM_PARAMS, KNOBS, configured
-from cxrfair.phantom import PhantomConfig, sheets
+from cxrfair.phantom import PhantomConfig, cases, sheets
 from cxrfair.progress import say
 
 Out = Annotated[Path, typer.Argument(metavar="OUT.png", help="The picture to write.")]
@@ -57,6 +57,22 @@ def write(
     truth = truth or root.with_name(f"{root.name}.truth.parquet")
     phantom.write(dataset, config, root, truth)
     say(f"{root}: {dataset}, {config.patients:,} patients, all simulated; what is true: {truth}")
+
+
+@app.command(help=f"Draw images for the real cases of TCGA-LUAD's clinical table. {FROM_PARAMS}")
+@configured
+def illustrate(
+    clinical: Annotated[
+        Path, typer.Argument(metavar="CLINICAL.tsv", help="The GDC's clinical table.")
+    ],
+    root: Annotated[Path, typer.Argument(help="Folder to make; an older phantom is replaced.")],
+    config: PhantomConfig,
+    truth: Truth = None,
+) -> None:
+    """Write simulated images beside a copy of a real table."""
+    truth = truth or root.with_name(f"{root.name}.truth.parquet")
+    count = cases.illustrate(clinical, config, root, truth)
+    say(f"{root}: images of {count:,} real cases, all simulated; what is true: {truth}")
 
 
 @app.command("contact-sheet", help=f"Draw each finding in each group on one sheet. {FROM_PARAMS}")

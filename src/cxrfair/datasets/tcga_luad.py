@@ -80,7 +80,7 @@ def read(root: Path, options: Options) -> Images:
         If the table breaks its promise or no image file exists.
     """
     notes: Counter[str] = Counter()
-    cases = _cases(_table(root), options, notes)
+    cases = read_cases(_table(root), options, notes)
     images = _images(root)
     told = _dicom.headers(root, images["path"].tolist(), ("Modality", "ViewPosition"))
     images["view"] = _view(told)
@@ -147,7 +147,7 @@ def _refuse_odd_cases(told: pd.DataFrame, path: Path) -> None:
         )
 
 
-def _cases(path: Path, options: Options, notes: Counter[str]) -> pd.DataFrame:
+def read_cases(path: Path, options: Options, notes: Counter[str]) -> pd.DataFrame:
     """Return one row a case (index): sex, age_years, race, late_stage.
 
     Stages of earlier or second tumours do not count where the table tells them apart. Rows of a

@@ -61,20 +61,39 @@ def build(
     do: intervention.Do | None = None,
     path: intervention.Path = "total",
 ) -> pd.DataFrame:
-    """Return the scene of some patients: their images, ordered by patient, study and image.
+    """Return the scene of some patients, `do` set along one `path` or along both (`total`).
 
-    Under an intervention (`do={"sex": "female"}`) the rows are those of the factual scene, one by
-    one, and so is all noise. Along the `direct` path the attribute changes body, tone and device
-    but no disease; along the `indirect` path disease alone; `total` is both. The attributes in the
-    scene are those the pictures were made with.
+    See `build_in`.
 
     Raises
     ------
     PhantomError
         If an attribute, a value or the path is none that there is.
     """
-    persons, ill = intervention.people(config, patients, do, path)
+    return build_in(config, profile, patients, intervention.along(do, path))
+
+
+def build_in(
+    config: PhantomConfig, profile: Profile, patients: noise.Keys, world: intervention.World
+) -> pd.DataFrame:
+    """Return the scene of some patients: their images, ordered by patient, study and image.
+
+    Under an intervention the rows are those of the factual scene, one by one, and so is all noise.
+    What is set along S -> X changes body, tone and device but no disease; what is set along S -> Y
+    disease alone. The attributes in the scene are those the pictures were made with.
+
+    Raises
+    ------
+    PhantomError
+        If an attribute or a value is none that there is.
+    """
+    persons, ill = intervention.people(config, patients, world)
     studies = population.studies(config, persons, profile.dataset, ill)
+    return of_studies(config, profile, studies)
+
+
+def of_studies(config: PhantomConfig, profile: Profile, studies: pd.DataFrame) -> pd.DataFrame:
+    """Return the scene of some studies (rows of `population.studies`), whoever their people are."""
     studies = pd.concat([studies, placement.place(config, studies, profile.dataset)], axis=1)
     rows = acquisition.images(config, studies, profile)
     body = placement.reshape(anatomy.measure(config, rows), rows)

@@ -6,6 +6,7 @@ from pandas.testing import assert_frame_equal
 
 from cxrfair.phantom import intervention, population, scene
 from cxrfair.phantom.acquisition import Profile
+from cxrfair.phantom.intervention import World
 from cxrfair.phantom.noise import PhantomError
 from cxrfair.phantom.population import FINDINGS
 
@@ -116,5 +117,46 @@ def test_insurance_goes_with_the_age_that_is_set_unless_it_is_set(make_config):
 )
 def test_what_cannot_be_done_is_refused(make_config, do, path, words):
     with pytest.raises(PhantomError) as error:
-        intervention.people(make_config(), PATIENTS, do, path)
+        scene.build(make_config(), PROFILE, PATIENTS, do, path)
     assert words in str(error.value)
+
+
+@pytest.mark.parametrize("half", ["shown", "ill"])
+def test_what_cannot_be_done_is_refused_along_either_path(make_config, half):
+    with pytest.raises(PhantomError, match=r"do\.sex: 'F'; one of female, male"):
+        intervention.people(make_config(), PATIENTS, World(**{half: {"sex": "F"}}))
+
+
+def test_a_path_is_half_a_world():
+    do = {"sex": "female"}
+    assert intervention.along(do, "direct") == World(shown=do)
+    assert intervention.along(do, "indirect") == World(ill=do)
+    assert intervention.along(do) == World(do, do)
+    assert intervention.along(None) == intervention.along({}, "direct") == World()
+
+
+def test_each_half_of_a_world_makes_its_own_half_of_the_scene(make_config):
+    config = make_config(indirect_path={"sex": 3.0, "race": 3.0, "age": 3.0, "insurance": 9.0})
+    who = np.arange(300)
+    male, female = ({"sex": value} for value in ("male", "female"))
+    mixed = scene.build_in(config, PROFILE, who, World(shown=female, ill=male))
+    shown, ill = (_build(config, do, "total", who) for do in (female, male))
+    seen = [*ATTRIBUTES, "portable", "breast", "lung_width", "log_gamma", "bone"]
+    assert_frame_equal(mixed[WHO + PLACED], shown[WHO + PLACED])
+    assert_frame_equal(mixed[seen], shown[seen])
+    assert_frame_equal(mixed[TRUTH], ill[TRUTH])
+    assert not shown[TRUTH].equals(ill[TRUTH])
+    assert not shown[seen].equals(ill[seen])
+
+
+def test_pairs_of_values_that_cannot_be_set_are_listed():
+    good = {"sex": ("male", "female"), "race": ("white", "black")}
+    assert intervention.faults(good) == []
+    assert intervention.faults({}) == []
+    wrong = {"sex": ("F", "M"), "race": ("black", "black"), "age_years": ("20", "80")}
+    assert intervention.faults(wrong) == [
+        "effects.sex: 'F'; one of female, male",
+        "effects.sex: 'M'; one of female, male",
+        "effects.race: 'black' twice; two of white, black, hispanic, asian, other",
+        "effects: no attribute 'age_years'; one of sex, race, insurance",
+    ]

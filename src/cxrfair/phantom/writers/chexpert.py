@@ -40,6 +40,7 @@ RACE_WORDS = {
 }
 RACE_UNKNOWN = ("Unknown", "Race and Ethnicity Unknown", "Patient Refused", "")
 STAMP = (1980, 1, 1, 0, 0, 0)  # of every part of the workbook, which is a zip archive
+LAYOUT = _images.Layout(_chexpert.PROFILE)
 
 
 def write(config: PhantomConfig, root: Path) -> Iterator[pd.DataFrame]:
@@ -48,7 +49,7 @@ def write(config: PhantomConfig, root: Path) -> Iterator[pd.DataFrame]:
     with output.Tables(root) as tables:
         for scenes in _chexpert.images(config):
             said = reporting.report(config, scenes, _chexpert.PROFILE.dataset)
-            images = _images.save(config, scenes, root)
+            images = _images.save(config, scenes, root, LAYOUT)
             rows = _rows(config, images, said)
             for fold in _chexpert.FOLDS:
                 tables.append(f"{fold}.csv", rows[images["fold"] == fold])

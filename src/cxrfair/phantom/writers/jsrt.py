@@ -39,7 +39,7 @@ def write(config: PhantomConfig, root: Path) -> Iterator[pd.DataFrame]:
         for scenes in scene.blocks(config, PROFILE):
             images = _chosen(scenes[scenes["study"] == 0].reset_index(drop=True), taken)
             if len(images):
-                images = _images.save(config, images, root, _encode)
+                images = _images.save(config, images, root, LAYOUT)
                 tables.add_text("CLNDAT_EN.txt", _nodules(config, images))
                 tables.add_text("CNNDAT_EN.txt", _normals(config, images))
                 yield images
@@ -64,6 +64,9 @@ def _encode(path: Path, grey: Bytes, how: str) -> None:
     """Write a picture as density: bright where it is dark."""
     values = np.rint((255 - grey.astype(float)) * (DENSEST / 255)).astype(">u2")
     output.save_bytes(path, values.tobytes(), how)
+
+
+LAYOUT = _images.Layout(PROFILE, _images.alike(_encode))
 
 
 def _people(config: PhantomConfig, images: pd.DataFrame) -> tuple[pd.Series, pd.Series]:

@@ -41,6 +41,7 @@ CODES = {
     "LATERAL": "lateral",
     "LL": "left lateral",
 }
+LAYOUT = _images.Layout(_mimic.PROFILE)
 
 
 def write(config: PhantomConfig, root: Path) -> Iterator[pd.DataFrame]:
@@ -49,7 +50,7 @@ def write(config: PhantomConfig, root: Path) -> Iterator[pd.DataFrame]:
         for scenes in _mimic.images(config, ".jpg"):
             studies = scenes[scenes["copy_of"] == ""].drop_duplicates("study_id")
             said = reporting.report(config, studies, _mimic.PROFILE.dataset)
-            images = _images.save(config, scenes, root)
+            images = _images.save(config, scenes, root, LAYOUT)
             folds = _folds(config, studies)
             for name, rows in {
                 "2.0.0-chexpert.csv.gz": _labels(studies, said),

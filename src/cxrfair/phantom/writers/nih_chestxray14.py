@@ -50,6 +50,7 @@ BOXED = {  # the box list's words
 BOX_HEADER = "Image Index,Finding Label,Bbox [x,y,w,h],,,"
 BOX_PIXELS = 1024  # boxes are in the pixels of the full-size release, whatever size is written
 TEST_SHARE = 0.23  # of patients, as in the official lists
+LAYOUT = _images.Layout(PROFILE)
 
 
 def write(config: PhantomConfig, root: Path) -> Iterator[pd.DataFrame]:
@@ -60,7 +61,7 @@ def write(config: PhantomConfig, root: Path) -> Iterator[pd.DataFrame]:
             images = scenes.assign(image_id=_names(scenes))
             images["path"] = "images/" + images["image_id"]
             said = reporting.report(config, images, PROFILE.dataset)
-            images = _images.save(config, images, root)
+            images = _images.save(config, images, root, LAYOUT)
             tables.append("Data_Entry_2017_v2020.csv", _entries(images, said))
             tables.add_text("BBox_List_2017.csv", _boxes(config, images, said))
             for name, chosen in _official(config, images).items():

@@ -60,7 +60,7 @@ def write(config: PhantomConfig, root: Path) -> Iterator[pd.DataFrame]:
         for scenes in scene.blocks(config, PROFILE):
             images = _identified(config, scenes)
             said = reporting.report(config, images, PROFILE.dataset)
-            images = _images.save(config, images, root, _encode)
+            images = _images.save(config, images, root, LAYOUT)
             rows = _rows(config, images, said)
             rows.insert(0, "", np.arange(written, written + len(rows)))  # a column without a name
             tables.append(TABLE, rows)
@@ -95,6 +95,9 @@ def _encode(path: Path, grey: Bytes, how: str) -> None:
     """Write a picture as a 16-bit file, spoilt in the way that is told."""
     deep: Any = grey.astype(np.uint16) * FULL
     output.save_image(path, deep, how)
+
+
+LAYOUT = _images.Layout(PROFILE, _images.alike(_encode))
 
 
 def _rows(config: PhantomConfig, images: pd.DataFrame, said: pd.DataFrame) -> pd.DataFrame:

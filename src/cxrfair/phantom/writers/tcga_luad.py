@@ -68,42 +68,53 @@ def write(config: PhantomConfig, root: Path) -> Iterator[pd.DataFrame]:
     with output.Tables(root) as tables:
         tables.add_text("clinical.tsv", "\t".join(COLUMNS) + "\n")
         for scenes in scene.blocks(config, PROFILE):
-            images = _identified(config, _sliced(scenes[scenes["study"] < STUDIES]))
-            images = _images.save(config, images, root, _encoder(config, images, root))
-            images["spoilt"] = images["spoilt"].mask(
-                (images["spoilt"] == "") & ~images["with_pixels"], _dicom.WITHOUT_PIXELS
-            )
+            numbers = noise.permuted(scenes["patient"].to_numpy(), config.seed, "tcga case")
+            images = save(config, scenes.assign(case=[_case(number) for number in numbers]), root)
             cases = images.drop_duplicates("patient").reset_index(drop=True)
             tables.add_text("clinical.tsv", _clinical(config, cases))
             yield images
 
 
+def save(config: PhantomConfig, scenes: pd.DataFrame, root: Path) -> pd.DataFrame:
+    """Write the images of cases below `root`, and return the truth of each.
+
+    Parameters
+    ----------
+    scenes
+        X-rays of cases, with a column `case` of their barcodes; at most `STUDIES` studies of each
+        are used.
+    """
+    images = _identified(config, _sliced(scenes[scenes["study"] < STUDIES]))
+    images = _images.save(config, images, root, LAYOUT)
+    empty = (images["spoilt"] == "") & ~images["with_pixels"]
+    return images.assign(spoilt=images["spoilt"].mask(empty, _dicom.WITHOUT_PIXELS))
+
+
 def _sliced(scenes: pd.DataFrame) -> pd.DataFrame:
     """Turn the study of each X-ray into a radiograph, or into the slices of a scan."""
-    scan = scenes[~scenes["portable"]]
-    slices = [
-        scan.assign(
-            image=i,
-            image_key=scan["key"] * MAX_IMAGES + i,
-            zoom=scan["zoom"] * (1 + 0.02 * i),
-            shift_y=scan["shift_y"] + 0.03 * i,
-        )
-        for i in range(SLICES)
-    ]
-    flat = scenes[scenes["portable"]].assign(modality="CR")
-    rows = pd.concat([flat, *(part.assign(modality="CT") for part in slices)])
-    return rows.sort_values(["key", "image"], ignore_index=True)
+    slices = np.where(scenes["portable"], 1, SLICES)
+    first = np.repeat(np.cumsum(slices) - slices, slices)
+    key = np.repeat(scenes["key"].to_numpy(), slices)
+    rows = _framed(scenes, pd.DataFrame({"key": key, "image": np.arange(len(key)) - first}))
+    return rows.assign(modality=np.where(rows["portable"], "CR", "CT"))
+
+
+def _framed(scenes: pd.DataFrame, filed: pd.DataFrame) -> pd.DataFrame:
+    """Return the X-ray of each filed image's study as that slice shows it; a radiograph is one."""
+    rows = pd.Index(scenes["key"]).get_indexer(filed["key"])
+    study: pd.DataFrame = scenes.iloc[rows].reset_index(drop=True)
+    image = filed["image"].to_numpy()
+    return study.assign(
+        image=image,
+        image_key=study["key"] * MAX_IMAGES + image,
+        zoom=study["zoom"] * (1 + 0.02 * image),
+        shift_y=study["shift_y"] + 0.03 * image,
+    )
 
 
 def _identified(config: PhantomConfig, images: pd.DataFrame) -> pd.DataFrame:
-    """Add case, identifiers and path, as TCIA's download makes them."""
-    images = images.assign(
-        case=[
-            _case(number)
-            for number in noise.permuted(images["patient"].to_numpy(), config.seed, "tcga case")
-        ],
-        with_pixels=~_dicom.without_pixels(config, images),
-    )
+    """Add identifiers and path, as TCIA's download makes them."""
+    images = images.assign(with_pixels=~_dicom.without_pixels(config, images))
     names = f"tcga/{config.seed}/" + images["key"].astype(str)
     studies = ["-NA-CHEST-" + _dicom.uid(name)[-5:] for name in names]
     series = ["1.000000-" + _dicom.uid(f"{name}/series")[-5:] for name in names]
@@ -138,6 +149,9 @@ def _encode(headers: Mapping[Path, _dicom.Header], path: Path, grey: Bytes, how:
     """Write one picture."""
     detector = CT if headers[path].modality == "CT" else RADIOGRAPH
     output.save_bytes(path, _dicom.encode(grey, detector, headers[path]), how)
+
+
+LAYOUT = _images.Layout(PROFILE, _encoder, _framed)
 
 
 def _clinical(config: PhantomConfig, cases: pd.DataFrame) -> str:

@@ -73,7 +73,7 @@ def write(config: PhantomConfig, root: Path) -> Iterator[pd.DataFrame]:
     with output.Tables(root) as tables:
         for scenes in scene.blocks(config, PROFILE):
             images = _identified(config, scenes[scenes["study"] == 0].reset_index(drop=True))
-            images = _images.save(config, images, root, _encoder(config, images, root))
+            images = _images.save(config, images, root, LAYOUT)
             images["spoilt"] = images["spoilt"].mask(
                 (images["spoilt"] == "") & ~images["with_pixels"], _dicom.WITHOUT_PIXELS
             )
@@ -118,6 +118,9 @@ def _encoder(config: PhantomConfig, images: pd.DataFrame, root: Path) -> _images
 def _encode(headers: Mapping[Path, _dicom.Header], path: Path, grey: Bytes, how: str) -> None:
     """Write one picture."""
     output.save_bytes(path, _dicom.encode(grey, DETECTOR, headers[path]), how)
+
+
+LAYOUT = _images.Layout(PROFILE, _encoder)
 
 
 def _add_readings(
