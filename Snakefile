@@ -13,6 +13,7 @@ include: "workflow/rules/data.smk"
 include: "workflow/rules/models.smk"
 include: "workflow/rules/search.smk"
 include: "workflow/rules/audit.smk"
+include: "workflow/rules/causal.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/stages.smk"
 

@@ -8,6 +8,7 @@ import pandas as pd
 from cxrfair import group_thresholds, tables, thresholds
 from cxrfair.audit import AuditConfig, Evidence, Model, audit
 from cxrfair.pictured import Examples, Seen
+from cxrfair.pictured_saliency import Panels
 from cxrfair.report import StudyResults, composition
 from cxrfair.report._results import Decoding, Leakage
 from cxrfair.report.references import Reference
@@ -20,7 +21,7 @@ AGES = ("0-20", "20-40", "40-60", "60-80")
 CONFIG = AuditConfig(
     metrics=("auroc", "accuracy", "tpr", "fpr", "ppv", "prevalence"),
     forms=("gap", "ratio", "sd", "worst", "mean", "group_gap"),
-    comparisons=("pqd", "eom", "eo_diff", "adf"),
+    comparisons=("pqd", "eom", "eo_diff", "adf", "adf_corrected"),
     matched=("prevalence", "case_mix"),
     resamples=40,
     confidence=0.9,
@@ -130,6 +131,83 @@ def localised(of):
     return named.assign(**numbers, **lift, **apart)[tables.LOCALISATION.schema.names]
 
 
+def _models(of):
+    """Data set, variant and seed of every model that was trained."""
+    names = ("dataset", "variant", "seed")
+    keys = ((d, v, s) for d in of.datasets for v in trained(of) for s in of.seeds)
+    return [dict(zip(names, key, strict=True)) for key in keys]
+
+
+def _numbers(frame):
+    """Give values their intervals, and a difference from the first variant."""
+    value, away = frame["value"], frame["variant"] != frame["variant"].iloc[0]
+    return frame.assign(
+        ci_low=value - 0.1,
+        ci_high=value + 0.1,
+        difference=np.where(away, 0.05, np.nan),
+        difference_low=np.where(away, -0.02, np.nan),
+        difference_high=np.where(away, 0.12, np.nan),
+        study="quick",
+        note=pd.Series(None, frame.index, "str"),
+    )
+
+
+def affected(of):
+    """What attributes might do to the answers of every model: total = direct + indirect."""
+    variants = trained(of)
+    rows = [
+        {**model, "label": label, "attribute": name, "minus": minus, "plus": plus, "of": kind}
+        | {"effect": effect, "value": value * (1 + variants.index(model["variant"]) / 5)}
+        for model in _models(of)
+        for label in of.labels
+        for name, (minus, plus) in of.effects.items()
+        for kind in ("score", "decision")
+        for effect, value in (("direct", -0.1), ("indirect", 0.04), ("total", -0.06))
+    ]
+    if not rows:
+        return tables.EFFECTS.empty()
+    frame = pd.DataFrame(rows).assign(n=60, n_patients=40)
+    return _numbers(frame)[tables.EFFECTS.schema.names]
+
+
+def overlapping(of):
+    """What saliency maps of every model might share."""
+    rows = [
+        {**model, "label": label, "attribute": name, "minus": minus, "plus": plus, "value": 0.3}
+        for model in _models(of)
+        for label in of.labels
+        for name, (minus, plus) in of.effects.items()
+    ]
+    frame = _numbers(pd.DataFrame(rows)).assign(n=60, n_patients=40, blank=4)
+    return frame.assign(expected=0.2, elsewhere=0.25)[tables.OVERLAP.schema.names]
+
+
+def refitted(of):
+    """How well heads for other labels might do: of nodules few are known."""
+    numbers = {"auroc": 0.7, "accuracy": 0.8, "balanced_accuracy": 0.6, "always_no": 0.75}
+    rows = [
+        {**model, "label": label, "metric": metric, "value": value, "n_positive": n}
+        for model in _models(of)
+        for label, n in zip(of.downstream, (40, 5), strict=False)
+        for metric, value in numbers.items()
+    ]
+    if not rows:
+        return tables.DOWNSTREAM.empty()
+    frame = pd.DataFrame(rows).assign(n=160, n_patients=90)
+    return _numbers(frame)[tables.DOWNSTREAM.schema.names]
+
+
+def panels(of):
+    """Two pictures and, of each variant, what speaks for the first label and attribute."""
+    name = next(iter(of.effects))
+    pixels = np.arange(2 * 8 * 8, dtype=np.uint8).reshape(2, 8, 8)
+    masks = np.zeros((2, 8, 8), bool)
+    masks[:, 2:5, 2:5] = True
+    seen = dict.fromkeys(trained(of), pixels)
+    maps = dict.fromkeys(trained(of), np.stack([pixels, pixels[::-1]]))
+    return Panels((of.labels[0], name), masks, seen, maps)
+
+
 def pictured(of):
     """Two pictures, of which every variant looks at one cell in four."""
     cells = np.tile([[True, False], [False, False]], (2, 1, 1))
@@ -192,7 +270,7 @@ def results(simulated=frozenset({"mimic"}), n=600, **changes):
     leakage = tables.ATTRIBUTE_LEAKAGE.empty()
     if "embeddings" in of.products:
         leakage = probed(of, cohorts)
-    maps = "maps" in of.products
+    maps, saliency = "maps" in of.products, "saliency" in of.products
     fitted = [row.thresholds.assign(**key._asdict()) for key, row in models.items()]
     return StudyResults(
         name="quick",
@@ -214,6 +292,10 @@ def results(simulated=frozenset({"mimic"}), n=600, **changes):
         attribute_leakage=leakage,
         localisation=localised(of) if maps else tables.LOCALISATION.empty(),
         examples={d: pictured(of) for d in of.datasets if maps and d in simulated},
+        effects=affected(of),
+        overlap=overlapping(of) if saliency else tables.OVERLAP.empty(),
+        panels={d: panels(of) for d in of.datasets if saliency and d in simulated},
+        downstream=refitted(of),
         search=searched(of, seen, cohorts),
         paper=None if of.paper is None else printed(),
         selection=select("quick", of, seen, cohorts, leakage.query("fold == 'validation'")),

@@ -75,10 +75,11 @@ class TimmNetwork(Network):
         self.register_buffer("scale", 1 / sd, persistent=False)
         self.register_buffer("shift", -mean / sd, persistent=False)
         self.trunk: Callable[[nn.Module, Tensor], Tensor] = _trunk
+        self.last = nn.Identity()  # where the final map passes, so that it can be watched
 
     def represent(self, image: Tensor) -> Representation:
         """Return tokens, pooled features and logits of images (n, 1, h, w), in one pass."""
-        maps = self.trunk(self.body, self.normalise(image))
+        maps = self.last(self.trunk(self.body, self.normalise(image)))
         tokens, grid = _cells(self.body, maps)
         pooled = _pool(self.body, maps)
         with torch.autocast(pooled.device.type, enabled=False):
@@ -127,6 +128,32 @@ class TimmNetwork(Network):
     def shows(self, labels: tuple[str, ...]) -> tuple[str, ...]:
         """Name the maps: one a label, but for attention, which is of no label."""
         return () if self._reads_token() else labels
+
+    def watched(self) -> tuple[nn.Module, Callable[[Tensor], Tensor]]:
+        """Return the last module whose every cell has a part in the logits, and its layout.
+
+        That is where the final feature map passes; of a ViT whose head reads the class token, from
+        which no way leads back to the final patches, the first normalisation of the last block, as
+        pytorch_grad_cam advises. Class and register tokens are left out of the layout.
+
+        Raises
+        ------
+        BackboneError
+            If there is a class token and no such normalisation.
+        """
+        body: Any = self.body
+        if not self._reads_token():
+            return self.last, self._lay_out
+        layer = getattr(body.blocks[-1], "norm1", None) if hasattr(body, "blocks") else None
+        if not isinstance(layer, nn.Module):
+            kind = type(body).__name__
+            raise BackboneError(f"explain: {kind} has no `norm1` in its last block; it is needed")
+        return layer, self._lay_out
+
+    def _lay_out(self, maps: Tensor) -> Tensor:
+        """Lay maps or tokens out as (n, d, rows, columns)."""
+        tokens, (rows, columns) = _cells(self.body, maps)
+        return tokens.transpose(1, 2).reshape(len(tokens), -1, rows, columns)
 
     def _reads_token(self) -> bool:
         """Tell whether the head reads a ViT's class token."""

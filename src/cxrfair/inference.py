@@ -60,12 +60,40 @@ def predict(
     examples = held_out_examples(images["image_id"], targets, store, card.labels)
     place(network, device)
     logits = scoring.score(network, store, examples.row, device, "predict")
-    if bad := int((~torch.isfinite(logits)).any(1).sum()):
-        raise InferenceError(f"predict: scores of {bad} images are not finite; allowed: none")
-    scores = torch.sigmoid(logits).numpy()
+    scores = _scores(logits, "predict")
     frames = [
         images.assign(label=label, target=_nullable(examples.target[:, k]), score=scores[:, k])
         for k, label in enumerate(card.labels)
+    ]
+    return pd.concat(frames, ignore_index=True)
+
+
+def answer(
+    network: Network,
+    card: Card,
+    worlds: pd.DataFrame,
+    store: Store,
+    device: torch.device,
+) -> pd.DataFrame:
+    """Score every picture of `worlds` (rows of `tables.INTERVENTIONS`), as `predict` scores images.
+
+    Parameters
+    ----------
+    store
+        The pictures: `row` of `worlds` is their place in it.
+
+    Returns
+    -------
+    DataFrame
+        Rows of `tables.ANSWERS` without variant and seed: one a picture and label, scores in
+        [0, 1].
+    """
+    rows = worlds["row"].to_numpy(np.int64)
+    place(network, device)
+    scores = _scores(scoring.score(network, store, rows, device), "answer")
+    pictures = worlds.drop(columns="row").reset_index(drop=True)
+    frames = [
+        pictures.assign(label=label, score=scores[:, k]) for k, label in enumerate(card.labels)
     ]
     return pd.concat(frames, ignore_index=True)
 
@@ -121,6 +149,14 @@ def draw(
         raise InferenceError(f"draw: {names[0]} of {bad} images is not finite; allowed: none")
     index = pd.DataFrame({"image_id": image_ids, "row": range(len(image_ids))})
     return Drawn(names[0], network.shows(card.labels), values.numpy(), index)
+
+
+def _scores(logits: Tensor, what: str) -> NDArray[np.float32]:
+    """Turn logits (n, k) into scores in [0, 1]; refuse those that are not finite."""
+    if bad := int((~torch.isfinite(logits)).any(1).sum()):
+        raise InferenceError(f"{what}: scores of {bad} images are not finite; allowed: none")
+    found: NDArray[np.float32] = torch.sigmoid(logits).numpy()
+    return found
 
 
 def _nullable(target: NDArray[np.float32]) -> pd.Series:

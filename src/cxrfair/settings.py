@@ -15,7 +15,7 @@ from cxrfair.cohort.sdoh import SdohConfig
 from cxrfair.config import ConfigError, Section, explain
 from cxrfair.images.store import ImageConfig
 from cxrfair.labels import LabelConfig
-from cxrfair.phantom import PhantomConfig
+from cxrfair.phantom import PhantomConfig, intervention
 from cxrfair.probes import ProbeConfig
 from cxrfair.report import ReportConfig
 from cxrfair.scales import resolve, split_section
@@ -102,7 +102,8 @@ def check(params: Mapping[str, Any]) -> Section:
     for name, source in parsed.data.items():
         faults += _data_faults(name, source, parsed)
     wanted = [label for study in parsed.studies.values() for label in study.labels]
-    faults += labels.faults(parsed.labels, wanted)
+    further = [label for study in parsed.studies.values() for label in study.downstream]
+    faults += labels.faults(parsed.labels, [*wanted, *further])
     if _reads_text(parsed):
         faults += text.faults(parsed.text, wanted)
     if faults:
@@ -157,6 +158,8 @@ def _faults(name: str, study: Study, params: Any) -> list[str]:
         if dataset in params.data and _kind(dataset) not in {"images", ""}
     ]
     faults += [*_split_faults(name, study, params), *_paper_faults(where, study)]
+    faults += [f"{where}.{fault}" for fault in intervention.faults(study.effects)]
+    faults += [*_effect_faults(where, study), *_product_faults(where, study)]
     attributes = (*ATTRIBUTES, *params.sdoh.attributes)
     faults += _attribute_faults(f"{where}.attributes", single(study.attributes), attributes)
     for row, variant in study.variants.items():
@@ -176,6 +179,31 @@ def _split_faults(name: str, study: Study, params: Any) -> list[str]:
     except ConfigError as error:
         return [str(error)]
     return []
+
+
+def _effect_faults(where: str, study: Study) -> list[str]:
+    """List attributes whose effects are asked for and that are none of the study's own."""
+    own = single(study.attributes)
+    return [
+        f"{where}.effects: {name!r} is no attribute of this study; have {', '.join(own)}"
+        for name in study.effects
+        if name not in own
+    ]
+
+
+def _product_faults(where: str, study: Study) -> list[str]:
+    """Say what is asked for and made of something that is not kept."""
+    faults = []
+    if "embeddings" not in study.products:
+        needs = {"downstream": study.downstream, "products": {"saliency"} & {*study.products}}
+        faults = [
+            f"{where}.{key}: {sorted(asked)} are made of features; add 'embeddings' to products"
+            for key, asked in needs.items()
+            if asked
+        ]
+    if "saliency" in study.products and not study.effects:
+        faults.append(f"{where}.products: 'saliency' is of attributes under `effects`; name one")
+    return faults
 
 
 def _paper_faults(where: str, study: Study) -> list[str]:

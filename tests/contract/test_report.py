@@ -23,8 +23,9 @@ VARIANTS = {
 @pytest.fixture(scope="module")
 def private(made):
     search = {"draws": 2, "seed": 0, "rule": "overall"}
-    kept = {"products": ("embeddings", "maps"), "search": search, "paper": "made_up"}
-    return made.results(variants=VARIANTS, **kept)
+    kept = {"products": ("embeddings", "maps", "saliency"), "search": search, "paper": "made_up"}
+    asked = {"effects": {"sex": ("male", "female")}, "downstream": ("edema", "nodule")}
+    return made.results(variants=VARIANTS, **kept, **asked)
 
 
 @pytest.fixture(scope="module", params=["private", "public", "one data set, one variant, tiny"])
@@ -71,7 +72,7 @@ def test_every_axes_says_whose_data_it_shows(name, results):
             return
         assert isinstance(figure, Figure)
         shown = frozenset().union(*(datasets_of(axes) for axes in figure.axes))
-        simulated_only = name == "patches"  # no picture of a patient
+        simulated_only = name in {"patches", "saliency"}  # no picture of a patient
         wanted = results.simulated if simulated_only else set(results.study.datasets)
         assert shown == wanted
         stamp(figure, frozenset({"nih"}))

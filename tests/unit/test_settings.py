@@ -88,7 +88,7 @@ def test_snakemake_and_dvc_read_the_same_values(repo, params):
         (
             "studies.stride.paper",
             "own",
-            r"stride.paper: no file .*own.yaml; have stride_net",
+            r"stride.paper: no file .*own.yaml; have fair_diagnosis, stride_net",
         ),
         (
             "text.encoder",
@@ -197,6 +197,18 @@ def test_a_method_that_deploys_its_upstream_has_that_ones_network(params, train)
     settings.check(faap(params, {**train, "batch_size": 8}, train))  # nothing else must be the same
 
 
+@pytest.mark.parametrize("method", ["faap", "fair_diagnosis"])
+def test_what_changes_pictures_starts_from_a_model_of_either_kind(params, method):
+    own = {"method": method, "groups": ["sex"]}
+    for base in ("erm", "infomax"):
+        changed = wrong(params, "studies.quickstart.variants.base", {"method": base})
+        settings.check(with_variant(changed, **own, upstream="base"))
+        with pytest.raises(ConfigError, match="from a model of '.*' or '.*'; set .*: erm, .*base$"):
+            settings.check(with_variant(changed, **own))
+    with pytest.raises(ConfigError, match="own: upstream 'group_dro' does not fit; it starts from"):
+        settings.check(with_variant(changed, **own, upstream="group_dro"))
+
+
 @pytest.mark.parametrize(
     ("train", "upstream", "message"),
     [
@@ -264,6 +276,7 @@ def test_a_variant_is_checked_with_the_recipe_of_its_method(params):
 
 def test_whoever_deploys_its_upstream_is_compared_with_recipes_and_all(params):
     changed = wrong(params, "recipes.erm", {"backbone": "test_vit"})
+    del changed["studies"]["causal"]  # has a faap of its own, on another model than erm's
     with pytest.raises(ConfigError, match="train.backbone: 'test_resnet'; faap .*'test_vit'"):
         settings.check(faap(changed))
     settings.check(faap(changed, train={"backbone": "test_vit"}))

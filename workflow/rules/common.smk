@@ -197,6 +197,20 @@ def asked(name, product, pattern):
     return [pattern.format(study=name, dataset=d) for d in study["datasets"] if kept]
 
 
+def measured(name):
+    """The effects of attributes on a study's models, where it asks for them: of phantoms alone."""
+    study = STUDIES[name]
+    made = [d for d in study["datasets"] if d in SIMULATED and study.get("effects")]
+    return [rules.effects.output.effects.format(study=name, dataset=d) for d in made]
+
+
+def refitted(name):
+    """Heads for other labels on the features of a study's models, where it names such labels."""
+    study = STUDIES[name]
+    wanted = study["datasets"] if study.get("downstream") else []
+    return [rules.refit.output.downstream.format(study=name, dataset=d) for d in wanted]
+
+
 def probed(name):
     """What probes found in the features of a study's models."""
     return asked(name, "embeddings", rules.probe.output.leakage)
@@ -406,6 +420,10 @@ def study_files(name):
         "attribute_leakage": probed(name),
         "localisation": asked(name, "maps", rules.localise.output.localisation),
         "examples": asked(name, "maps", rules.localise.output.examples),
+        "effects": measured(name),
+        "overlap": asked(name, "saliency", rules.overlap.output.overlap),
+        "panels": asked(name, "saliency", rules.overlap.output.panels),
+        "downstream": refitted(name),
         "search": searched(name),
         "paper": [str(path) for path in [printed(parsed(STUDIES[name]))] if path],
         "flows": each_dataset(rules.cohort.output.flow),

@@ -7,6 +7,7 @@ LINKED = {dataset for dataset in USED if linked_to(dataset)}
 PRODUCTS = [
     *everything(rules.embed.output.features, product="embeddings"),
     *everything(rules.draw.output.maps, product="maps"),
+    *everything(rules.explain.output.maps, product="saliency"),
 ]
 
 
@@ -54,6 +55,8 @@ rule stage_predict:
 
 rule stage_metrics:
     input:
+        [path for name in STUDIES for path in [*measured(name), *refitted(name)]],
+        everything(rules.overlap.output.overlap, product="saliency"),
         everything(rules.audit.output.metrics),
         everything(rules.localise.output.localisation, product="maps"),
         everything(rules.select.output.selection),

@@ -36,5 +36,5 @@ done < <(tail -n +2 <<< "$summary")
 
 # DVC wants every output folder to exist, also where the settings leave it empty.
 mkdir -p data/phantom/truth data/interim data/images data/processed data/training data/text \
-  results/models results/search results/predictions results/metrics results/report
+  data/interventions results/models results/search results/predictions results/metrics results/report
 run ${forced[@]+"${forced[@]}"} -- "stage_$stage"

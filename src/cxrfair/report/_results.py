@@ -9,6 +9,7 @@ import pandas as pd
 
 from cxrfair import tables
 from cxrfair.pictured import Examples
+from cxrfair.pictured_saliency import Panels
 from cxrfair.report.references import Reference
 from cxrfair.studies import Study
 from cxrfair.tables import UNKNOWN
@@ -72,8 +73,14 @@ class StudyResults:
         Of the bootstrap intervals.
     min_group_size
         Images; smaller groups are flagged, and hidden in a public report.
-    matched, label_shift, curves, attribute_leakage, selection, search, localisation
+    matched, label_shift, curves, attribute_leakage, selection, search, localisation, downstream
         Rows of the tables of those names; empty where a study has none.
+    effects
+        Rows of `tables.EFFECTS`, of simulated data sets alone.
+    overlap
+        Rows of `tables.OVERLAP`; empty where a study has none.
+    panels
+        Pictures of simulated images with their saliency maps, by data set; of no patient.
     examples
         Pictures of simulated images and where variants look in them, by data set; of no patient.
     cards
@@ -109,6 +116,10 @@ class StudyResults:
     selection: pd.DataFrame = field(default_factory=tables.SELECTION.empty)
     search: pd.DataFrame = field(default_factory=tables.SEARCH.empty)
     localisation: pd.DataFrame = field(default_factory=tables.LOCALISATION.empty)
+    downstream: pd.DataFrame = field(default_factory=tables.DOWNSTREAM.empty)
+    effects: pd.DataFrame = field(default_factory=tables.EFFECTS.empty)
+    overlap: pd.DataFrame = field(default_factory=tables.OVERLAP.empty)
+    panels: Mapping[str, Panels] = field(default_factory=dict)
     examples: Mapping[str, Examples] = field(default_factory=dict)
     paper: Reference | None = None
 

@@ -1,9 +1,9 @@
 """Finished studies' files to what a report is made of."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
@@ -12,11 +12,14 @@ from cxrfair.cohort import flow as flows
 from cxrfair.config import Section
 from cxrfair.lookup import places
 from cxrfair.pictured import Examples
+from cxrfair.pictured_saliency import Panels
 from cxrfair.report import references
 from cxrfair.report._results import Decoding, Leakage, StudyResults
 from cxrfair.report.composition import count
 from cxrfair.scales import overridden
 from cxrfair.studies import SEPARATOR, Study, Variant, single, trained
+
+P = TypeVar("P")
 
 
 class Facts(Section):
@@ -37,9 +40,9 @@ class Files(Section):
     """One study's files: one of it all, one a data set, or one a model, in its order.
 
     `search` holds one a data set and trained variant, where settings were searched for, `paper` the
-    file of printed numbers, where the study names one, and `localisation` and `examples` one a data
-    set, where maps are drawn. Models are in the order data set, variant, seed; `cards` and
-    `made_with` are of those that were trained.
+    file of printed numbers, where the study names one. Of what a study need not ask for there is
+    one a data set, or none; of `effects` one a simulated data set. Models are in the order data
+    set, variant, seed; `cards` and `made_with` are of those that were trained.
     """
 
     metrics: Path
@@ -51,6 +54,10 @@ class Files(Section):
     attribute_leakage: tuple[Path, ...]
     localisation: tuple[Path, ...]
     examples: tuple[Path, ...]
+    effects: tuple[Path, ...]
+    overlap: tuple[Path, ...]
+    panels: tuple[Path, ...]
+    downstream: tuple[Path, ...]
     search: tuple[Path, ...]
     flows: tuple[Path, ...]
     cohorts: tuple[Path, ...]
@@ -98,7 +105,11 @@ def collect(name: str, study: Study, files: Files, facts: Facts) -> StudyResults
         curves=tables.CURVES.read(files.curves),
         attribute_leakage=_stacked(tables.ATTRIBUTE_LEAKAGE, files.attribute_leakage),
         localisation=_stacked(tables.LOCALISATION, files.localisation),
-        examples=_examples(study, files.examples),
+        examples=_pictured(Examples.read, study, files.examples),
+        effects=_stacked(tables.EFFECTS, files.effects),
+        overlap=_stacked(tables.OVERLAP, files.overlap),
+        panels=_pictured(Panels.read, study, files.panels),
+        downstream=_stacked(tables.DOWNSTREAM, files.downstream),
         search=_stacked(tables.SEARCH, files.search),
         paper=references.read(files.paper[0]) if files.paper else None,
         selection=tables.SELECTION.read(files.selection),
@@ -123,6 +134,9 @@ TITLES: Mapping[str, str] = {
     "vit_got": "ViT + GOT",
     "stride_net": "Stride-Net",
     "stride_resnet": "Stride-Net, ResNet",
+    "ad": "AD",
+    "faap": "FAAP",
+    "fair_diagnosis": "Fair Diagnosis",
 }
 
 
@@ -193,11 +207,9 @@ def _stacked(table: tables.Table, paths: Sequence[Path]) -> pd.DataFrame:
     return pd.concat([table.read(path) for path in paths], ignore_index=True)
 
 
-def _examples(study: Study, paths: Sequence[Path]) -> dict[str, Examples]:
+def _pictured(read: Callable[[Path], P], study: Study, paths: Sequence[Path]) -> dict[str, P]:
     """Read the pictures kept of each data set; none where no maps were drawn."""
-    if not paths:
-        return {}
-    return {d: Examples.read(path) for d, path in zip(study.datasets, paths, strict=True)}
+    return {d: read(path) for d, path in zip(study.datasets, paths, strict=True)} if paths else {}
 
 
 def _words(study: Study, files: Files, facts: Facts) -> dict[str, str]:

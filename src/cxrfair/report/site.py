@@ -41,6 +41,8 @@ SECTIONS = {  # in the order of the page
     "calibration": "Calibration and decisions",
     "leakage": "What features say of groups",
     "looks": "What networks look at",
+    "effects": "What an attribute does to answers",
+    "downstream": "Other labels",
     "choice": "Comparing and choosing models",
 }
 

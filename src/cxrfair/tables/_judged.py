@@ -122,6 +122,78 @@ LOCALISATION = Table(  # how much of where a model looks is inside the findings 
     },
 )
 
+EFFECTS = Table(  # what an attribute does to a model's answers along each path, on phantoms alone
+    "effects",
+    key=("study", "dataset", "variant", "seed", "label", "attribute", "of", "effect"),
+    columns={
+        "study": "string",
+        "dataset": "string",
+        "variant": "string",
+        "seed": "int32",
+        "label": "string",
+        "attribute": "string",
+        "minus": "string",  # from this value of the attribute (S-)
+        "plus": "string",  # to this one (S+)
+        "of": "string",  # the score, or the decision: score >= threshold of validation
+        "effect": "string",  # total = direct + indirect
+        "n": "int64",
+        "n_patients": "int64",
+        **_INTERVAL,
+        "difference": "float64?",  # from the reference variant's same seed, on the same patients
+        "difference_low": "float64?",
+        "difference_high": "float64?",
+        "note": "string?",
+    },
+    allowed={"of": ("score", "decision"), "effect": ("direct", "indirect", "total")},
+)
+
+DOWNSTREAM = Table(  # heads fitted anew for other labels on the features of frozen networks
+    "downstream",
+    key=("study", "dataset", "variant", "seed", "label", "metric"),
+    columns={
+        "study": "string",
+        "dataset": "string",
+        "variant": "string",
+        "seed": "int32",
+        "label": "string",
+        "metric": "string",  # `always_no`: the accuracy of calling no image positive
+        "n": "int64",  # test images judged for the label
+        "n_patients": "int64",
+        "n_positive": "int64",
+        **_INTERVAL,
+        "difference": "float64?",  # from the reference variant's same seed, on the same patients
+        "difference_low": "float64?",
+        "difference_high": "float64?",
+        "note": "string?",
+    },
+    allowed={"metric": ("auroc", "accuracy", "balanced_accuracy", "always_no")},
+)
+
+OVERLAP = Table(  # how far what speaks for a label in an image is what speaks for an attribute
+    "overlap",
+    key=("study", "dataset", "variant", "seed", "label", "attribute"),
+    columns={
+        "study": "string",
+        "dataset": "string",
+        "variant": "string",
+        "seed": "int32",
+        "label": "string",
+        "attribute": "string",
+        "minus": "string",  # the attribute's map speaks for this value of it (S-) in some images,
+        "plus": "string",  # for this one (S+) in the others
+        **_INTERVAL,  # Dice of the two areas, mean over images
+        "expected": "float64?",  # of unrelated areas of the same sizes
+        "elsewhere": "float64?",  # with the attribute's areas in the other images
+        "difference": "float64?",  # from the reference variant's same seed, on the same patients
+        "difference_low": "float64?",
+        "difference_high": "float64?",
+        "n": "int64",  # images of which both maps have an area
+        "n_patients": "int64",
+        "blank": "int64",  # images of which a map is the same everywhere
+        "note": "string?",
+    },
+)
+
 SELECTION = Table(  # the model that a rule picks, judged on validation alone
     "selection",
     key=("study", "dataset", "attribute", "rule", "variant", "seed"),

@@ -86,8 +86,51 @@ EMBEDDING_INDEX = Table(  # where each image's features lie in their array
     allowed={"fold": FOLDS},
 )
 
+SALIENCY_INDEX = Table(  # where each saliency map begins in the one row of numbers of them all
+    "saliency_index",
+    key=("variant", "seed", "of", "name", "image_id"),
+    columns={
+        "variant": "string",
+        "seed": "int32",
+        "of": "string",
+        "name": "string",  # of the label, or of the attribute
+        "image_id": "string",
+        "start": "int64",
+        "rows": "int32",
+        "columns": "int32",
+    },
+    allowed={"of": ("label", "attribute")},
+)
+
 MAP_INDEX = Table(  # where the maps drawn of each image lie in their array
     "map_index",
     key=("image_id",),
     columns={"image_id": "string", "row": "int64"},
+)
+
+INTERVENTIONS = Table(  # pictures of test images of phantoms, made under interventions
+    "interventions",
+    key=("attribute", "shown", "ill", "image_id"),
+    columns={
+        "image_id": "string",
+        "attribute": "string",
+        "shown": "string",  # the attribute's value along S -> X
+        "ill": "string",  # along S -> Y
+        "row": "int64",  # where the picture lies in the array
+    },
+)
+
+ANSWERS = Table(  # what each trained model says of pictures made under interventions
+    "answers",
+    key=("variant", "seed", "attribute", "shown", "ill", "image_id", "label"),
+    columns={
+        "variant": "string",
+        "seed": "int32",
+        "attribute": "string",
+        "shown": "string",  # the attribute's value along S -> X
+        "ill": "string",  # along S -> Y
+        "image_id": "string",
+        "label": "string",
+        "score": "float32",
+    },
 )

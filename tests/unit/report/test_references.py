@@ -1,13 +1,19 @@
 """What papers print, as it is kept in workflow/references."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from pydantic import ValidationError
 
+from cxrfair.report._sheets import sheets
 from cxrfair.report.references import Column, Footnote, PrintedError, read
+from cxrfair.report.tables import paper
+from cxrfair.scales import SCALES, resolve
+from cxrfair.studies import Variant
 
 FOLDER = Path(__file__).parents[3] / "workflow" / "references"
 
@@ -88,6 +94,186 @@ def test_printed_pqd_is_what_the_footnotes_say_of_it(stride):
     of = ("ResNet-18", "UBAIA", "Stride-Net (Ours)")
     found = [pqd("Table I", row, "race x sex", "mimic_cxr") for row in of]
     assert max(found) == found[0]
+
+
+@pytest.fixture(scope="module")
+def fair():
+    return read(FOLDER / "fair_diagnosis.yaml")
+
+
+PATIENTS = ("mimic_cxr", "chexpert", "tcga_luad")
+SAME_SETTINGS = {"Table 3": "eta = 0.2", "Table 4": "alpha = 1", "Table 5": "beta = 1"}
+
+
+def line(paper, where, row, dataset):
+    """The five printed numbers of a row on a data set: ACC, AUC, EO, DP, ADF."""
+    names = ("accuracy", "auroc", "eo", "dp", "adf")
+    return tuple(number(paper, where, row, "sex", dataset, name) for name in names)
+
+
+def down(paper, where, dataset):
+    """Printed numbers of a table on a data set (rows, 5)."""
+    (table,) = [table for table in paper.tables if table.number == where]
+    return np.array([line(paper, where, row.name, dataset) for row in table.rows])
+
+
+def listed(numbers):
+    """Numbers as footnotes write them."""
+    said = [f"{value:.2f}" for value in numbers]
+    return f"{', '.join(said[:-1])} and {said[-1]}"
+
+
+def notes_at(paper, where, **place):
+    """All that is said of a place and of no more than that, run together."""
+    (table,) = [table for table in paper.tables if table.number == where]
+    found = [note.text for note in table.footnotes if any(at.given == place for at in note.at)]
+    return " ".join(found)
+
+
+def test_fair_diagnosis_is_read_in_our_units(fair):
+    units = {column.metric: column.unit for column in fair.tables[0].columns}
+    assert units == {"accuracy": 0.01, "auroc": 0.01, "eo": 0.01, "dp": 0.01, "adf": 0.001}
+    assert [len(table.rows) for table in fair.tables] == [4, 3, 5, 5, 5]
+    for table in fair.tables:
+        assert all(set(row.printed["sex"]) == set(PATIENTS) for row in table.rows)
+
+
+@pytest.mark.parametrize("dataset", PATIENTS)
+@pytest.mark.parametrize("where", SAME_SETTINGS)
+def test_rows_of_the_same_settings_are_noted_where_they_differ_from_table_1(fair, where, dataset):
+    ours = line(fair, "Table 1", "Ours", dataset)
+    here = line(fair, where, SAME_SETTINGS[where], dataset)
+    same = {
+        ("Table 3", "mimic_cxr"), ("Table 3", "tcga_luad"), ("Table 5", "tcga_luad"),
+    }  # fmt: skip
+    assert (here == ours) == ((where, dataset) in same)
+    if here != ours:
+        assert not np.equal(here, ours).any()
+        assert listed(here) in notes_at(fair, "Table 1", row="Ours", dataset=dataset)
+        noted = notes_at(fair, where, row=SAME_SETTINGS[where], dataset=dataset)
+        assert f"Table 1 prints {listed(ours)} for the same settings" in noted
+
+
+@pytest.mark.parametrize("dataset", PATIENTS)
+def test_table_1_s_networks_are_what_the_footnotes_say(fair, dataset):
+    ours = line(fair, "Table 1", "Ours", dataset)
+    assert (line(fair, "Table 2", "Resnet18", dataset) == ours) == (dataset != "tcga_luad")
+    other = line(fair, "Table 2", "Resnet50", dataset)
+    assert other != ours
+    said = notes_at(fair, "Table 1", row="Ours", dataset=dataset)
+    assert listed(other) in said
+    for where, row in SAME_SETTINGS.items():
+        assert line(fair, where, row, dataset) != other
+    vanilla = line(fair, "Table 1", "Vanilla", dataset)
+    assert line(fair, "Table 3", "eta = 0", dataset) == vanilla
+
+
+@pytest.mark.parametrize("dataset", PATIENTS)
+def test_what_the_text_says_of_table_1_holds_or_is_noted(fair, dataset):
+    vanilla, ad, faap, ours = down(fair, "Table 1", dataset)
+    for other in (ad, faap):
+        assert (ours[:2] > other[:2]).all()
+        assert (ours[2:] < other[2:]).all()
+    assert (ours[:2] < vanilla[:2]).all()
+
+
+def test_factors_and_bounds_of_the_footnotes_are_right(fair):
+    vanilla, *_, ours = down(fair, "Table 1", "tcga_luad")
+    assert [round(x, 1) for x in vanilla[2:] / ours[2:]] == [2.6, 1.7, 4.9]
+    errors = 2 * (100 - vanilla[0])  # of two groups of one size, added up
+    assert (round(errors, 1), round(vanilla[3] - errors, 1)) == (3.1, 8.9)
+    ratios = np.array([down(fair, "Table 2", dataset)[[2, 1]] for dataset in PATIENTS])
+    eo, dp, adf = (ratios[:, 0] / ratios[:, 1]).T[2:]
+    assert [round(x, 1) for x in (eo.min(), eo.max(), adf.min(), adf.max())] == [1.4, 1.9, 1.3, 1.9]
+    assert (dp > 1).all()
+    # TPR <= FPR + J everywhere: AUC <= 1 - (1 - J)^2 / 2, and some accuracy is (1 + J) / 2
+    area = number(fair, "Table 5", "beta = 0", "sex", "tcga_luad", "auroc") / 100
+    assert round(100 * (1 - np.sqrt(2 * (1 - area)) / 2), 1) == 80.0
+
+
+@pytest.mark.parametrize("dataset", PATIENTS)
+def test_sweeps_go_the_ways_that_text_or_footnotes_say(fair, dataset):
+    eta, alpha, beta = (down(fair, where, dataset) for where in SAME_SETTINGS)
+    assert (np.diff(eta[:, :2], axis=0) < 0).all()
+    assert (np.diff(alpha[:, 2:], axis=0) < 0).all()
+    assert (np.diff(beta, axis=0) > 0).all()
+    best = {"mimic_cxr": 3, "chexpert": 4, "tcga_luad": 1}[dataset]
+    assert list(alpha[:, :2].argmax(axis=0)) == [best, best]
+    lowest = {"chexpert": [3, 3, 2]}.get(dataset, [2, 2, 2])
+    assert list(eta[:, 2:].argmin(axis=0)) == lowest
+
+
+def test_cells_better_or_worse_than_they_could_be_are_noted(fair):
+    """Against Table 1's Vanilla: a mask on the same frozen model; and rows better than alpha 1."""
+    metrics = ("accuracy", "auroc", "eo")
+    found = {
+        (table.number, row.name, dataset, metric)
+        for table in fair.tables[2:]
+        for row in table.rows
+        for dataset in PATIENTS
+        for metric, here, plain in zip(
+            metrics,
+            line(fair, table.number, row.name, dataset),
+            line(fair, "Table 1", "Vanilla", dataset),
+            strict=False,
+        )
+        if here > plain
+    }
+    noted = {
+        (table.number, at.row, at.dataset, at.metric)
+        for table in fair.tables[2:]
+        for note in table.footnotes
+        if "Vanilla" in note.text and "Table 1's Vanilla" not in note.text
+        for at in note.at
+    }
+    assert noted <= found
+    extra = {(where, row, d) for where, row, d, m in found - noted if m != "auroc"}
+    assert not extra
+    alpha = {dataset: down(fair, "Table 4", dataset) for dataset in PATIENTS}
+    better = {
+        (f"alpha = {i}", dataset)
+        for dataset, rows in alpha.items()
+        for i in range(5)
+        if (rows[i, :2] > rows[1, :2]).all() and (rows[i, 2:] < rows[1, 2:]).all()
+    }
+    (note,) = [note for note in fair.tables[3].footnotes if "optimal balance" in note.text]
+    assert {(at.row, at.dataset) for at in note.at} == better
+
+
+@pytest.mark.parametrize("name", ["causal", "causal_tcga"])
+@pytest.mark.parametrize("scale", SCALES)
+def test_the_studies_of_fair_diagnosis_have_every_row_of_its_tables(fair, name, scale):
+    text = (FOLDER.parent / "studies" / f"{name}.yaml").read_text(encoding="utf-8")
+    ((_, study),) = resolve(yaml.safe_load(text) | {"scale": scale})["studies"].items()
+    rows = {row.variant for table in fair.tables for row in table.rows}
+    larger = set() if scale == "demo" else {"fair_diagnosis_resnet18", "vanilla_resnet18"}
+    wanted = (rows - {"fair_diagnosis_resnet18"}) | {"erm", "vanilla_vit"} | larger
+    assert set(study["variants"]) == wanted
+    assert study["paper"] == "fair_diagnosis"
+    swept = {"eta_01": ("bound", 0.1), "alpha_3": ("entropy", 3.0), "beta_4": ("keep", 4.0)}
+    for variant, (setting, value) in swept.items():
+        assert study["variants"][variant]["settings"] == {setting: value}
+
+
+def test_a_study_of_one_data_set_shows_and_notes_that_alone(fair, made):
+    base = made.results(paper="made_up")
+    changes = {"datasets": ("tcga_luad",), "attributes": ("sex",)}
+    fields = base.study.model_copy(update=changes | {"variants": {
+        "vanilla": Variant(method="infomax"), "fair_diagnosis": Variant(method="fair_diagnosis"),
+    }})  # fmt: skip
+    study = replace(base, study=fields, paper=fair)
+    found = paper.make(study)
+    assert set(found["dataset"]) == {"tcga_luad"}
+    ours = found[(found["table"] == "Table 1") & (found["row"] == "Ours")].set_index("metric")
+    assert ours["paper"].to_dict() == {
+        "accuracy": 0.9785, "auroc": 0.982, "eo": 0.0139, "dp": 0.0689, "adf": 0.00146,
+    }  # fmt: skip
+    shown = sheets(found, study)
+    assert [sheet.number for sheet in shown] == [table.number for table in fair.tables]
+    words = " ".join(text for sheet in shown for _, text in sheet.footnotes)
+    assert "3.1 here" in words
+    assert "84.26" not in words
+    assert "85.80" not in words
 
 
 def test_a_file_that_is_no_yaml_is_named(tmp_path):

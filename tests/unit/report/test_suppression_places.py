@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from cxrfair.report.suppression._localisation import hide_localisation
+from cxrfair.report.suppression._places import hide_places
 from cxrfair.tables import LOCALISATION
 
 
@@ -14,7 +14,7 @@ def test_findings_of_few_images_or_patients_are_hidden_and_all_counts_are():
     numbers = [name for name, kind in LOCALISATION.columns.items() if kind == "float64?"]
     frame[numbers] = np.tile([[0.12345], [0.5], [0.5], [np.nan]], len(numbers))
     before = frame.copy()
-    found = hide_localisation(frame[LOCALISATION.schema.names], 20)
+    found = hide_places(frame[LOCALISATION.schema.names], 20)
     pd.testing.assert_frame_equal(frame, before)
     assert list(found) == list(LOCALISATION.columns)
     assert (found.loc[0, numbers] == 0.123).all()

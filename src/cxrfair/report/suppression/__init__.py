@@ -13,9 +13,10 @@ from cxrfair.report.suppression._coarse import (
     least,
     uncount,
 )
+from cxrfair.report.suppression._downstream import hide_downstream
 from cxrfair.report.suppression._flow import join_small_steps
 from cxrfair.report.suppression._groups import hidden_groups, uncounted
-from cxrfair.report.suppression._localisation import hide_localisation
+from cxrfair.report.suppression._places import hide_places
 
 __all__ = ["ReportConfig", "close", "hidden_groups", "join_small_steps", "suppress"]
 
@@ -66,7 +67,9 @@ def suppress(study: StudyResults) -> StudyResults:
         curves=_rows.hide_curves(coarsen_curves(study.curves, secret), hidden, smallest),
         attribute_leakage=uncount(_rows.hide_leakage(probes, hidden, smallest), secret),
         selection=_rows.hide_selection(study.selection, hidden),
-        localisation=hide_localisation(study.localisation, smallest),
+        localisation=hide_places(study.localisation, smallest),
+        overlap=hide_places(study.overlap, smallest),
+        downstream=hide_downstream(study.downstream, smallest),
         search=_rows.hide_search(study.search, hidden),
         flows={name: join_small_steps(flow, smallest) for name, flow in study.flows.items()},
         composition=_counts.hide_composition(composition, hidden, secret, smallest),

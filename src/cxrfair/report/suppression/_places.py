@@ -1,4 +1,4 @@
-"""Where networks look, without the findings that few test images have."""
+"""Where networks look in images, without what few test images tell."""
 
 import numpy as np
 import pandas as pd
@@ -9,18 +9,20 @@ NUMBERS = (
     *("value", "ci_low", "ci_high", "expected", "elsewhere", "lift", "lift_low", "lift_high"),
     *("difference", "difference_low", "difference_high"),
 )
+BLANK = "blank"  # images of which a map is the same everywhere
 
 
-def hide_localisation(rows: pd.DataFrame, smallest: int) -> pd.DataFrame:
-    """Empty rows of findings that few images or patients have, and all counts.
+def hide_places(rows: pd.DataFrame, smallest: int) -> pd.DataFrame:
+    """Empty rows of LOCALISATION or OVERLAP that few images or patients are behind, and all counts.
 
     Counts of images with a mask go everywhere: how many were drawn is known, and so is what is
     left of them. Numbers are means of shares of areas, of which no count can be worked out.
     """
     few = is_between(rows["n"], smallest) | is_between(rows["n_patients"], smallest)
-    counted = [name for name in COUNTS if name in rows]
+    counted = [name for name in (*COUNTS, BLANK) if name in rows]
+    numbers = [name for name in NUMBERS if name in rows]
     found = rows.astype(dict.fromkeys(counted, "Int64"))
-    found[list(NUMBERS)] = found[list(NUMBERS)].round(DIGITS)
-    found.loc[few, list(NUMBERS)] = np.nan
+    found[numbers] = found[numbers].round(DIGITS)
+    found.loc[few, numbers] = np.nan
     found.loc[:, counted] = pd.NA
     return found.assign(note=found["note"].mask(few, NOTE))
