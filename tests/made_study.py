@@ -203,9 +203,9 @@ def panels(of):
     pixels = np.arange(2 * 8 * 8, dtype=np.uint8).reshape(2, 8, 8)
     masks = np.zeros((2, 8, 8), bool)
     masks[:, 2:5, 2:5] = True
-    seen = dict.fromkeys(trained(of), pixels)
+    seen = {name: pixels + 3 * (name != of.reference) for name in trained(of)}
     maps = dict.fromkeys(trained(of), np.stack([pixels, pixels[::-1]]))
-    return Panels((of.labels[0], name), masks, seen, maps)
+    return Panels((of.labels[0], name), masks, pixels, seen, maps)
 
 
 def pictured(of):

@@ -23,48 +23,56 @@ Bytes = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Pictures:
-    """Images (e) as the network of each variant sees them, (e, size, size), with its first seed.
+    """Images (e) as `stored` and, by variant, as its network sees them with the first seed.
 
-    `masks` (e, size, size) is where the findings are.
+    Each is (e, size, size), as `masks` are, which say where the findings are.
     """
 
     image_ids: tuple[str, ...]
     masks: Bools
+    stored: Bytes
     seen: Mapping[str, Bytes]
 
     def write(self, path: Path) -> None:
         """Save everything as arrays in one file; equal content is equal bytes."""
         pixels = np.stack(list(self.seen.values())) if self.seen else _NO_PICTURES
         about = {"image_ids": self.image_ids, "seen": list(self.seen)}
-        _save(path, about, {"masks": self.masks, "pixels": pixels})
+        _save(path, about, {"masks": self.masks, "stored": self.stored, "pixels": pixels})
 
     @classmethod
     def read(cls, path: Path) -> "Pictures":
         """Read what `write` saved."""
         about, arrays = _load(path)
         seen = dict(zip(about["seen"], arrays["pixels"], strict=True))
-        return cls(tuple(about["image_ids"]), arrays["masks"].astype(np.bool_), seen)
+        masks = arrays["masks"].astype(np.bool_)
+        return cls(tuple(about["image_ids"]), masks, arrays["stored"], seen)
 
 
 @dataclass(frozen=True)
 class Panels:
     """Pictures of e images and, by variant, two maps of each.
 
-    `names` are the label and the attribute that they are of. `seen` gives, by variant, pictures
-    (e, size, size), and `maps` (2, e, size, size), each map from 0 to its largest value as 255.
+    `names` are the label and the attribute that they are of; `masks`, `stored` and `seen` are those
+    of `Pictures`. `maps` (2, e, size, size) go from 0 to the largest value of each map as 255.
     """
 
     names: tuple[str, str]
     masks: Bools
+    stored: Bytes
     seen: Mapping[str, Bytes]
     maps: Mapping[str, Bytes]
+
+    def changes(self, variant: str) -> bool:
+        """Tell whether a variant's network sees other pictures than those stored."""
+        return variant in self.seen and not np.array_equal(self.seen[variant], self.stored)
 
     def write(self, path: Path) -> None:
         """Save everything as arrays in one file; equal content is equal bytes."""
         about = {"names": self.names, "seen": list(self.seen)}
         pixels = np.stack(list(self.seen.values())) if self.seen else _NO_PICTURES
         maps = np.stack([self.maps[name] for name in self.seen]) if self.seen else _NO_PICTURES
-        _save(path, about, {"masks": self.masks, "pixels": pixels, "maps": maps})
+        pictures = {"stored": self.stored, "pixels": pixels, "maps": maps}
+        _save(path, about, {"masks": self.masks, **pictures})
 
     @classmethod
     def read(cls, path: Path) -> "Panels":
@@ -75,12 +83,13 @@ class Panels:
         )
         label, attribute = about["names"]
         masks = arrays["masks"].astype(np.bool_)
-        return cls((label, attribute), masks, seen, maps)
+        return cls((label, attribute), masks, arrays["stored"], seen, maps)
 
 
 _NO_PICTURES = np.zeros((0, 0, 1, 1), np.uint8)
+_NONE_STORED = np.zeros((0, 1, 1), np.uint8)
 NO_MASKS = np.zeros((0, 1, 1), np.bool_)
-NONE = Pictures((), NO_MASKS, {})  # what is kept of patients
+NONE = Pictures((), NO_MASKS, _NONE_STORED, {})  # what is kept of patients
 
 
 def pick(image_ids: list[str], masks: Masks, labels: tuple[str, ...]) -> tuple[list[int], Bools]:
@@ -104,7 +113,7 @@ def panels(study: Study, saliency: Saliency, pictures: Pictures) -> Panels:
         model = (variant, study.seeds[0])
         maps[variant] = np.stack([_bytes(saliency.maps(model, each, ids), side) for each in what])
     seen = {name: pictures.seen[name] for name in maps}
-    return Panels((label, attribute), pictures.masks, seen, maps)
+    return Panels((label, attribute), pictures.masks, pictures.stored, seen, maps)
 
 
 def _bytes(maps: NDArray[np.float32], size: int) -> Bytes:

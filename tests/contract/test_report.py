@@ -72,7 +72,7 @@ def test_every_axes_says_whose_data_it_shows(name, results):
             return
         assert isinstance(figure, Figure)
         shown = frozenset().union(*(datasets_of(axes) for axes in figure.axes))
-        simulated_only = name in {"patches", "saliency"}  # no picture of a patient
+        simulated_only = name in {"masks", "patches", "saliency"}  # no picture of a patient
         wanted = results.simulated if simulated_only else set(results.study.datasets)
         assert shown == wanted
         stamp(figure, frozenset({"nih"}))

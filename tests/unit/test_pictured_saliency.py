@@ -50,7 +50,8 @@ def kept():
     index = pd.DataFrame(rows, columns=list(tables.SALIENCY_INDEX.columns))
     seen = {v: RNG.integers(0, 255, (2, 6, 6)).astype(np.uint8) for v in ("erm", "faap")}
     masks = RNG.random((2, 6, 6)) < 0.5
-    return values, Saliency(values.ravel(), index), Pictures(("i1", "i2"), masks, seen)
+    pictures = Pictures(("i1", "i2"), masks, seen["erm"], seen)
+    return values, Saliency(values.ravel(), index), pictures
 
 
 def test_maps_stand_beside_the_pictures_they_are_of(kept):
@@ -83,6 +84,12 @@ def test_what_is_kept_is_what_was_there(kept, tmp_path):
     read.write(tmp_path / "b")
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     assert read.names == found.names
+    np.testing.assert_array_equal(read.stored, pictures.stored)
+    assert (read.changes("erm"), read.changes("faap"), read.changes("other")) == (
+        False,
+        True,
+        False,
+    )
     for name in found.seen:
         np.testing.assert_array_equal(read.seen[name], found.seen[name])
         np.testing.assert_array_equal(read.maps[name], found.maps[name])
@@ -93,4 +100,4 @@ def test_of_patients_nothing_is_kept(kept, tmp_path):
     NONE.write(tmp_path / "p")
     panels(STUDY, saliency, Pictures.read(tmp_path / "p")).write(tmp_path / "a")
     found = Panels.read(tmp_path / "a")
-    assert len(found.masks) == len(found.seen) == len(found.maps) == 0
+    assert len(found.masks) == len(found.stored) == len(found.seen) == len(found.maps) == 0

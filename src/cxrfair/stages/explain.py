@@ -77,7 +77,8 @@ def explain(
         if kept and int(seed) == study.seeds[0]:
             seen[variant] = saliency.pictures(network, kept, store, on)
     _write(made, maps, where)
-    (Pictures(tuple(kept), masks, seen) if kept else NONE).write(pictures)
+    as_they_are = store.read(store.rows(kept))
+    (Pictures(tuple(kept), masks, as_they_are, seen) if kept else NONE).write(pictures)
 
 
 def _write(made: list[tuple[Maps, pd.DataFrame]], maps: Path, where: Path) -> None:

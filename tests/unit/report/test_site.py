@@ -51,7 +51,7 @@ def test_every_table_and_figure_is_there_by_itself(built, results):
     assert {"attribute_leakage", "search", "significance"} <= {*tables.names()}
     asked = {"attribute_leakage", "downstream", "effects", "adf_effect", "localisation", "overlap"}
     assert _tables(results) >= {*tables.names()} - asked - {"paper", "search"}
-    few = {"accuracy_eom", "patches", "ranks", "saliency", "sweeps"}
+    few = {"accuracy_eom", "masks", "patches", "ranks", "saliency", "sweeps"}
     assert _figures(results) >= {*figures.names()} - asked - few
     expected = {f"quick/tables/{n}.{k}" for n in _tables(results) for k in ("csv", "tex")}
     expected |= {f"quick/figures/{n}.{k}" for n in _figures(results) for k in ("png", "pdf")}

@@ -68,7 +68,7 @@ def test_each_model_is_measured_by_its_own_maps_and_no_patient_is_pictured(flags
 def test_of_a_phantom_maps_are_set_beside_the_pictures(flags):
     seen = np.arange(2 * SIZE * SIZE, dtype=np.uint8).reshape(2, SIZE, SIZE)
     masks = np.zeros((2, SIZE, SIZE), bool)
-    Pictures(("i03", "i11"), masks, {"erm": seen, "faap": seen}).write(Path("pictures.npz"))
+    Pictures(("i03", "i11"), masks, seen, {"erm": seen, "faap": seen}).write(Path("pictures.npz"))
     run(flags)
     kept = Panels.read(Path("panels.npz"))
     assert list(kept.seen) == ["erm", "faap"]

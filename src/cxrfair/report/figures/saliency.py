@@ -76,16 +76,11 @@ def _columns(study: StudyResults, shown: Mapping[str, Panels]) -> list[str]:
             first.setdefault(study.study.variants[name].method, name)
 
     def rank(name: str) -> int:
-        return 0 if name == reference else 2 - _changes(shown, name, reference)
+        changes = any(of.changes(name) for of in shown.values())
+        return 0 if name == reference else 2 - changes
 
     chosen = sorted(first.values(), key=rank)[:MOST_VARIANTS]
     return [name for name in study.study.variants if name in chosen]
-
-
-def _changes(shown: Mapping[str, Panels], name: str, reference: str) -> bool:
-    """Tell whether a variant sees other pictures than the reference."""
-    both = [of.seen for of in shown.values() if name in of.seen and reference in of.seen]
-    return any(not np.array_equal(seen[name], seen[reference]) for seen in both)
 
 
 def _panel(axes: Axes, of: Panels, what: tuple[str, int, int]) -> None:

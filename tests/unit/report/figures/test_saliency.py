@@ -23,7 +23,8 @@ def panels(variants=VARIANTS, images=4, changed=()):
         255,
         255,
     )  # the label's at the top, the attribute's at the left
-    return Panels(("no_finding", "sex"), masks, seen, dict.fromkeys(variants, maps))
+    stored = np.full((images, 8, 8), 90, np.uint8)
+    return Panels(("no_finding", "sex"), masks, stored, seen, dict.fromkeys(variants, maps))
 
 
 @pytest.fixture
