@@ -147,6 +147,15 @@ def known_data_set(workplace, command):
     assert dataset in names
 
 
+def illustrated(workplace, command):
+    """Its table is not here: a simulated one takes its place."""
+    bash(workplace, "cxrfair phantom write tcga_luad data/raw/cases --patients 3 --image-size 32")
+    given = re.search(r"\S+clinical\.tsv", command)[0]
+    bash(workplace, command.replace(given, "data/raw/cases/clinical.tsv"))
+    drawn = workplace.root / command.split()[-1]
+    assert any(drawn.rglob("*.dcm"))
+
+
 INSTEAD = {
     (None, "make test"): shown,
     (None, "make lint"): shown_lint,
@@ -156,6 +165,7 @@ INSTEAD = {
     ("conda", "conda"): environment_is_there,
     ("slurm", "snakemake"): planned,
     ("data", "cxrfair data check"): known_data_set,
+    ("data", "cxrfair phantom illustrate"): illustrated,
     ("server", "mlflow ui"): options_exist,
     ("s3", "pip install"): extra_exists,
     ("s3", "dvc push"): options_exist,
