@@ -42,7 +42,7 @@ def test_editing_a_method_re_runs_its_models_and_what_follows(workplace):
 def test_changing_one_setting_re_runs_its_readers(workplace):
     workplace.params(threshold__rule="youden")
     assert workplace.planned() == {"threshold": 4, "audit": 1, "report": 1}
-    assert workplace.stale() == ["predict", "metrics"]  # whose heads for other labels have thresholds
+    assert workplace.stale() == ["predict", "metrics"]  # heads for other labels too
     workplace.snakemake()
     workplace.run("dvc", "repro")
     assert workplace.stale() == []
