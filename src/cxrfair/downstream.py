@@ -14,19 +14,17 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import logit as log_odds
 
-from cxrfair import labels, metrics, thresholds
+from cxrfair import metrics, thresholds
 from cxrfair.embeddings import Embeddings
 from cxrfair.errors import CxrfairError
-from cxrfair.hashing import stable_hash
-from cxrfair.lookup import places, take
-from cxrfair.probes import Images, People, ProbeConfig
+from cxrfair.lookup import places
+from cxrfair.probes import Images, People, ProbeConfig, chosen, judged
 from cxrfair.progress import track
 from cxrfair.statistics import logistic
 from cxrfair.statistics.bootstrap import patient_counts
 from cxrfair.statistics.cells import ALL, Cell
 from cxrfair.statistics.estimates import Judged, Sample, estimate
-from cxrfair.statistics.intervals import percentile
-from cxrfair.statistics.panels import Panel, join, joined
+from cxrfair.statistics.panels import Panel, join
 from cxrfair.statistics.uncertainty import Uncertainty
 from cxrfair.studies import Study
 from cxrfair.tables import DOWNSTREAM
@@ -120,7 +118,7 @@ def judge(
     if not study.downstream:
         return DOWNSTREAM.empty()
     images = _align(study.downstream, people)
-    train = _chosen(images.of("train"), rules.probe.images)
+    train = chosen(images.of("train"), rules.probe.images)
     validation, test = images.of(thresholds.FOLD), images.of("test")
     tasks, found = _Tasks.of(test, rules.uncertainty), dict[tuple[str, int], Panel]()
     what = f"refit {where[0]} {where[1]}"
@@ -131,7 +129,7 @@ def judge(
     rows = [DOWNSTREAM.empty()]
     for (variant, seed), panel in found.items():
         other = None if variant == study.reference else found.get((study.reference, seed))
-        table = _table(panel, other, rules.uncertainty)
+        table = panel.beside(None if other is None else other.draws, rules.uncertainty)
         rows.append(table.assign(variant=variant, seed=seed))
     every = pd.concat(rows[1:] or rows, ignore_index=True).assign(study=where[0], dataset=where[1])
     return every.reindex(columns=DOWNSTREAM.schema.names)
@@ -264,36 +262,12 @@ def _estimate(
     return draws[0, :, 0], trials[0, :, 0]
 
 
-def _table(panel: Panel, reference: Panel | None, uncertainty: Uncertainty) -> pd.DataFrame:
-    """Return the values of one model with their intervals, and what sets it apart."""
-    level = uncertainty.confidence
-    low, high, said = panel.intervals(level, uncertainty.min_group_size)
-    against = panel.draws - (np.nan if reference is None else reference.draws)
-    apart = percentile(against[:, 1:], level)
-    return panel.places.assign(
-        **{"value": panel.value, "ci_low": low, "ci_high": high},
-        **{"difference": against[:, 0], "difference_low": apart[0], "difference_high": apart[1]},
-        note=joined(panel.notes, said),
-    )
-
-
 def _align(names: Sequence[str], people: People) -> Images:
     """Set what is known of the images in folds side by side, in order of image id; no groups."""
     whose = people.splits[["image_id", "fold"]].sort_values("image_id", ignore_index=True)
     found = places(whose["image_id"], people.cohort["image_id"])
     if lost := int((found < 0).sum()):
         raise DownstreamError(f"refit: {lost} images in folds are not in the cohort; allowed: 0")
-    patient, target = people.cohort["patient_id"].iloc[found].to_numpy(), {}
-    for label in names:
-        stated = people.targets[people.targets["label"] == label]
-        value = labels.judged(stated["target"]).astype("float64")
-        target[label] = take(value, places(whose["image_id"], stated["image_id"]))
-    nobody = pd.DataFrame(index=whose.index)
-    return Images(whose.assign(patient_id=patient), nobody, pd.DataFrame(target))
-
-
-def _chosen(train: Images, most: int) -> Images:
-    """Choose the training images that probes are fitted on: those with the lowest hash."""
-    ids = train.ids
-    ranked = sorted(range(len(ids)), key=lambda row: (stable_hash("probe", ids[row]), ids[row]))
-    return train.at(np.sort(np.array(ranked[:most], np.intp)))
+    patient = people.cohort["patient_id"].iloc[found].to_numpy()
+    target = judged(people.targets, names, whose["image_id"])
+    return Images(whose.assign(patient_id=patient), pd.DataFrame(index=whose.index), target)

@@ -16,8 +16,7 @@ from cxrfair.lookup import places
 from cxrfair.progress import track
 from cxrfair.statistics.bootstrap import patient_counts
 from cxrfair.statistics.cells import BETWEEN
-from cxrfair.statistics.intervals import percentile
-from cxrfair.statistics.panels import Panel, joined
+from cxrfair.statistics.panels import Panel
 from cxrfair.statistics.sums import Resampled
 from cxrfair.statistics.uncertainty import Uncertainty
 from cxrfair.studies import Study
@@ -213,17 +212,9 @@ def _table(
     rows: pd.DataFrame, own: Array, reference: Array | None, uncertainty: Uncertainty
 ) -> pd.DataFrame:
     """Set values and intervals of one model beside its rows."""
-    draws = own.reshape(len(rows), -1)
-    against = np.full_like(draws, np.nan) if reference is None else (own - reference)
-    against = against.reshape(draws.shape)
-    panel = Panel(rows, draws, np.full(len(rows), np.nan), rows["note"].to_numpy(object))
-    low, high, said = panel.intervals(uncertainty.confidence, uncertainty.min_group_size)
-    apart = percentile(against[:, 1:], uncertainty.confidence)
-    return rows.assign(
-        **{"value": panel.value, "ci_low": low, "ci_high": high, "difference": against[:, 0]},
-        **{"difference_low": apart[0], "difference_high": apart[1]},
-        note=joined(panel.notes, said),
-    )
+    draws, notes = own.reshape(len(rows), -1), rows["note"].to_numpy(object)
+    panel = Panel(rows, draws, np.full(len(rows), np.nan), notes)
+    return panel.beside(None if reference is None else reference.reshape(draws.shape), uncertainty)
 
 
 def beside_adf(summary: pd.DataFrame, effects: pd.DataFrame) -> pd.DataFrame:

@@ -21,7 +21,7 @@ from cxrfair.lookup import places
 from cxrfair.progress import track
 from cxrfair.statistics.bootstrap import patient_counts
 from cxrfair.statistics.intervals import percentile
-from cxrfair.statistics.panels import Panel, joined
+from cxrfair.statistics.panels import Panel
 from cxrfair.statistics.sums import Resampled
 from cxrfair.statistics.uncertainty import Uncertainty
 from cxrfair.statistics.versus import ANY
@@ -278,18 +278,12 @@ def _table(
     listed: pd.DataFrame, draws: Array, reference: Array | None, uncertainty: Uncertainty
 ) -> pd.DataFrame:
     """Return the values of one model with their intervals."""
-    own = Panel(listed, draws[0], np.full(len(listed), np.nan), np.full(len(listed), "", object))
-    level, least = uncertainty.confidence, uncertainty.min_group_size
-    low, high, said = own.intervals(level, least)
-    against = np.full_like(draws[0], np.nan) if reference is None else draws[0] - reference[0]
-    lift, apart = percentile(draws[3][:, 1:], level), percentile(against[:, 1:], level)
-    notes = [_note(n, least) for n in listed["n"]]
-    return listed.assign(
-        **{"value": own.value, "ci_low": low, "ci_high": high, "expected": draws[1][:, 0]},
-        **{"elsewhere": draws[2][:, 0], "lift": draws[3][:, 0]},
+    notes = np.array([_note(n, uncertainty.min_group_size) for n in listed["n"]], object)
+    own = Panel(listed, draws[0], np.full(len(listed), np.nan), notes)
+    lift = percentile(draws[3][:, 1:], uncertainty.confidence)
+    return own.beside(None if reference is None else reference[0], uncertainty).assign(
+        **{"expected": draws[1][:, 0], "elsewhere": draws[2][:, 0], "lift": draws[3][:, 0]},
         **{"lift_low": lift[0], "lift_high": lift[1]},
-        **{"difference": against[:, 0], "difference_low": apart[0], "difference_high": apart[1]},
-        note=joined(notes, said),
     )
 
 

@@ -21,8 +21,7 @@ from cxrfair.localisation import looked_at
 from cxrfair.lookup import places
 from cxrfair.progress import track
 from cxrfair.statistics.bootstrap import patient_counts
-from cxrfair.statistics.intervals import percentile
-from cxrfair.statistics.panels import Panel, joined
+from cxrfair.statistics.panels import Panel
 from cxrfair.statistics.sums import Resampled
 from cxrfair.statistics.uncertainty import Uncertainty
 from cxrfair.studies import Study
@@ -265,18 +264,10 @@ def _told(
     listed: pd.DataFrame, draws: Array, reference: Array | None, uncertainty: Uncertainty
 ) -> pd.DataFrame:
     """Return the values of one model with their intervals."""
-    own = Panel(listed, draws, np.full(len(listed), np.nan), np.full(len(listed), "", object))
-    level, least = uncertainty.confidence, uncertainty.min_group_size
-    low, high, said = own.intervals(level, least)
-    against = np.full_like(draws, np.nan) if reference is None else draws - reference
-    apart = percentile(against[:, 1:], level)
-    n, blank = listed["n"], listed["blank"]
-    notes = [_note(*counted, least) for counted in zip(n, blank, strict=True)]
-    return listed.assign(
-        **{"value": own.value, "ci_low": low, "ci_high": high, "difference": against[:, 0]},
-        **{"difference_low": apart[0], "difference_high": apart[1]},
-        note=joined(notes, said),
-    )
+    counted, least = zip(listed["n"], listed["blank"], strict=True), uncertainty.min_group_size
+    notes = np.array([_note(n, blank, least) for n, blank in counted], object)
+    own = Panel(listed, draws, np.full(len(listed), np.nan), notes)
+    return own.beside(reference, uncertainty)
 
 
 def _note(n: int, blank: int, least: int) -> str:

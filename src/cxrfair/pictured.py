@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ MOST = 4  # images
 
 Bools = NDArray[np.bool_]
 Bytes = NDArray[np.uint8]
+Kept = Bools | Bytes | NDArray[np.int16]
 
 
 @dataclass(frozen=True)
@@ -54,28 +56,39 @@ class Examples:
             "findings": self.findings,
             "seen": {name: [each.kind, each.of] for name, each in self.seen.items()},
         }
-        told = np.frombuffer(json.dumps(about).encode(), np.uint8)
-        arrays = {"about": told, "pixels": self.pixels, "masks": self.masks}
+        arrays: dict[str, Kept] = {"pixels": self.pixels, "masks": self.masks}
         for place, each in enumerate(self.seen.values()):
             arrays |= {f"cells_{place}": each.cells, f"largest_{place}": each.largest}
-        with whole(path) as part, part.open("wb") as file:
-            np.savez_compressed(file, allow_pickle=False, **arrays)
+        save(path, about, arrays)
 
     @classmethod
     def read(cls, path: Path) -> "Examples":
         """Read what `write` saved."""
-        with np.load(path, allow_pickle=False) as file:
-            about = json.loads(file["about"].tobytes())
-            seen = {
-                name: Seen(kind, tuple(of), file[f"cells_{place}"], file[f"largest_{place}"])
-                for place, (name, (kind, of)) in enumerate(about["seen"].items())
-            }
-            return cls(file["pixels"], tuple(about["findings"]), file["masks"], seen)
+        about, arrays = load(path)
+        seen = {
+            name: Seen(kind, tuple(of), arrays[f"cells_{place}"], arrays[f"largest_{place}"])
+            for place, (name, (kind, of)) in enumerate(about["seen"].items())
+        }
+        return cls(arrays["pixels"], tuple(about["findings"]), arrays["masks"], seen)
 
 
 NOTHING = Examples(
     np.zeros((0, 1, 1), np.uint8), (), np.zeros((0, 0, 1, 1), np.bool_), {}
 )  # what is kept of patients
+
+
+def save(path: Path, about: Mapping[str, object], arrays: Mapping[str, Kept]) -> None:
+    """Save arrays, and what JSON says about them, in one file; equal content is equal bytes."""
+    told = np.frombuffer(json.dumps(about).encode(), np.uint8)
+    with whole(path) as part, part.open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, about=told, **arrays)
+
+
+def load(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Read what `save` saved."""
+    with np.load(path, allow_pickle=False) as file:
+        arrays = {name: file[name] for name in file.files}
+    return json.loads(arrays.pop("about").tobytes()), arrays
 
 
 def choose(images: Images) -> list[int]:

@@ -3,7 +3,6 @@
 Only for simulated images: a picture of a patient is never put in a report.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrfair.files import whole
 from cxrfair.localisation import Images, Masks
 from cxrfair.overlap import ATTRIBUTE, LABEL, Saliency, enlarge
-from cxrfair.pictured import choose
+from cxrfair.pictured import choose, load, save
 from cxrfair.studies import Study
 
 Bools = NDArray[np.bool_]
@@ -37,12 +35,12 @@ class Pictures:
         """Save everything as arrays in one file; equal content is equal bytes."""
         pixels = np.stack(list(self.seen.values())) if self.seen else _NO_PICTURES
         about = {"image_ids": self.image_ids, "seen": list(self.seen)}
-        _save(path, about, {"masks": self.masks, "stored": self.stored, "pixels": pixels})
+        save(path, about, {"masks": self.masks, "stored": self.stored, "pixels": pixels})
 
     @classmethod
     def read(cls, path: Path) -> "Pictures":
         """Read what `write` saved."""
-        about, arrays = _load(path)
+        about, arrays = load(path)
         seen = dict(zip(about["seen"], arrays["pixels"], strict=True))
         masks = arrays["masks"].astype(np.bool_)
         return cls(tuple(about["image_ids"]), masks, arrays["stored"], seen)
@@ -72,12 +70,12 @@ class Panels:
         pixels = np.stack(list(self.seen.values())) if self.seen else _NO_PICTURES
         maps = np.stack([self.maps[name] for name in self.seen]) if self.seen else _NO_PICTURES
         pictures = {"stored": self.stored, "pixels": pixels, "maps": maps}
-        _save(path, about, {"masks": self.masks, **pictures})
+        save(path, about, {"masks": self.masks, **pictures})
 
     @classmethod
     def read(cls, path: Path) -> "Panels":
         """Read what `write` saved."""
-        about, arrays = _load(path)
+        about, arrays = load(path)
         seen, maps = (
             dict(zip(about["seen"], arrays[name], strict=True)) for name in ("pixels", "maps")
         )
@@ -123,15 +121,3 @@ def _bytes(maps: NDArray[np.float32], size: int) -> Bytes:
     scaled = np.divide(large, top, out=np.zeros_like(large), where=top > 0)
     found: Bytes = np.rint(255 * scaled).astype(np.uint8)
     return found
-
-
-def _save(path: Path, about: Mapping[str, object], arrays: Mapping[str, Bools | Bytes]) -> None:
-    told = np.frombuffer(json.dumps(about).encode(), np.uint8)
-    with whole(path) as part, part.open("wb") as file:
-        np.savez_compressed(file, allow_pickle=False, about=told, **arrays)
-
-
-def _load(path: Path) -> tuple[dict[str, list[str]], dict[str, NDArray[np.uint8]]]:
-    with np.load(path, allow_pickle=False) as file:
-        arrays = {name: file[name] for name in file.files}
-    return json.loads(arrays.pop("about").tobytes()), arrays

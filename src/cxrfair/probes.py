@@ -8,7 +8,7 @@ detection models). That a probe finds something does not show that the network u
 finds nothing, only that a linear one cannot.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, NamedTuple
 
@@ -151,7 +151,7 @@ def probe(
         If a model lacks the features of an image.
     """
     images = _align(study, people)
-    train = _chosen(images.of("train"), config.images)
+    train = chosen(images.of("train"), config.images)
     folds = {name: _fold(images.of(name), images.group, uncertainty) for name in JUDGED}
     rows, what = [ATTRIBUTE_LEAKAGE.empty()], f"probe {where[0]} {where[1]}"
     for (variant, seed), stored in track(models.items(), what, "models", len(models)):
@@ -197,23 +197,34 @@ def _align(study: Study, people: People) -> Images:
         raise ProbeError(f"probe: 0 of {len(whose)} images are in training; at least 1 is needed")
     person = people.cohort.iloc[found].reset_index(drop=True)
     attributes = dict.fromkeys((*study.attributes, *single(study.attributes)))
-    target = {}
-    for label in study.labels:
-        stated = people.targets[people.targets["label"] == label]
-        value = labels.judged(stated["target"]).astype("float64")
-        target[label] = take(value, places(whose["image_id"], stated["image_id"]))
     return Images(
         whose.assign(patient_id=person["patient_id"]),
         pd.DataFrame({name: group_values(person, name) for name in attributes}),
-        pd.DataFrame(target),
+        judged(people.targets, study.labels, whose["image_id"]),
     )
 
 
-def _chosen(train: Images, most: int) -> Images:
-    """Choose the training images with the lowest hash, so that nothing else plays a part."""
-    ids = train.ids
-    ranked = sorted(range(len(ids)), key=lambda row: (stable_hash("probe", ids[row]), ids[row]))
-    return train.at(np.sort(np.array(ranked[:most], np.intp)))
+def judged(targets: pd.DataFrame, names: Sequence[str], image_ids: pd.Series) -> pd.DataFrame:
+    """Return what labels are judged by in images (n): 1, 0 or NaN, a column a label.
+
+    `targets` are rows of `tables.TARGETS`, of other labels and images too.
+    """
+    found = {}
+    for label in names:
+        stated = targets[targets["label"] == label]
+        value = labels.judged(stated["target"]).astype("float64")
+        found[label] = take(value, places(image_ids, stated["image_id"]))
+    return pd.DataFrame(found)
+
+
+def chosen(train: Images, most: int) -> Images:
+    """Choose the training images that probes are fitted on, in order of id."""
+    return train.at(np.flatnonzero(train.whose["image_id"].isin(lowest(train.ids, most))))
+
+
+def lowest(image_ids: Sequence[str], most: int) -> list[str]:
+    """Return the ids with the lowest hash in order, so that nothing else plays a part."""
+    return sorted(sorted(image_ids, key=lambda name: (stable_hash("probe", name), name))[:most])
 
 
 def _fold(images: Images, group: pd.DataFrame, uncertainty: Uncertainty) -> Fold:

@@ -18,11 +18,10 @@ from torch import Tensor, nn
 from cxrfair import torchvision_ops
 from cxrfair.embeddings import Embeddings
 from cxrfair.errors import CxrfairError
-from cxrfair.hashing import stable_hash
 from cxrfair.images.store import Store
 from cxrfair.lookup import places
 from cxrfair.methods import Network
-from cxrfair.probes import ProbeConfig, fit
+from cxrfair.probes import ProbeConfig, fit, lowest
 from cxrfair.statistics.cells import group_values
 from cxrfair.training import scoring
 from cxrfair.training.device import place
@@ -92,8 +91,7 @@ def learners(
         If no image is in training, or one is not in the cohort.
     """
     train = splits.loc[splits["fold"] == "train", "image_id"].tolist()
-    ranked = sorted(train, key=lambda name: (stable_hash("probe", name), name))
-    ids = sorted(ranked[: config.images])
+    ids = lowest(train, config.images)
     row = places(pd.Series(ids, dtype="str"), cohort["image_id"])
     if not ids or (row < 0).any():
         lost = int((row < 0).sum())

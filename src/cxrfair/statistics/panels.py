@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from cxrfair.statistics.estimates import mean_of_defined
 from cxrfair.statistics.intervals import percentile, wilson
+from cxrfair.statistics.uncertainty import Uncertainty
 
 Array = NDArray[np.float64]
 Notes = NDArray[np.object_]
@@ -56,6 +57,21 @@ class Panel:
         for place in zip(*np.nonzero(sparse), strict=True):
             said[place] = f"Wilson interval: rate of {self.trials[place]:.4g} images"
         return np.where(sparse, wilson_low, low), np.where(sparse, wilson_high, high), said
+
+    def beside(self, reference: Array | None, uncertainty: Uncertainty) -> pd.DataFrame:
+        """Return the places with value, interval, difference and note of one model (k rows).
+
+        The difference is from the `draws` (k, 1 + resamples) of another model on the same
+        resamples, and has an interval of its own; NaN without one.
+        """
+        low, high, said = self.intervals(uncertainty.confidence, uncertainty.min_group_size)
+        away = np.full_like(self.draws, np.nan) if reference is None else self.draws - reference
+        apart = percentile(away[:, 1:], uncertainty.confidence)
+        return self.places.assign(
+            **{"value": self.value, "ci_low": low, "ci_high": high, "difference": away[:, 0]},
+            **{"difference_low": apart[0], "difference_high": apart[1]},
+            note=joined(self.notes, said),
+        )
 
     def over_seeds(self, n_seeds: int) -> tuple["Panel", Array, NDArray[np.int_]]:
         """Average models (variants * seeds, ...) over seeds; also give SD over seeds and number."""
