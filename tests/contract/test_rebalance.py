@@ -3,12 +3,14 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
 
 from cxrfair import rebalance, tables
 from cxrfair.config import ConfigError
+from cxrfair.rebalance._strategy import reads_features
 from cxrfair.scales import at_scale
 
 NAMES = rebalance.names()
@@ -24,8 +26,21 @@ MEMBERS = pd.DataFrame(
 )
 
 
+FEATURES = pd.DataFrame(
+    np.random.default_rng(0).normal(size=(30, 4)).astype(np.float32), index=MEMBERS["image_id"]
+)
+
+
 def _listed(name, members=MEMBERS, seed=3):
-    return rebalance.get(name).rebalance(members, _config(name), seed)
+    strategy = rebalance.get(name)
+    features = FEATURES.loc[members["image_id"]].to_numpy(copy=True)
+    more = (features,) if reads_features(strategy) else ()
+    return strategy.rebalance(members, _config(name), seed, *more)
+
+
+def _seeds(listed):
+    """Augmentation seeds by image, of its first occurrence."""
+    return listed.drop_duplicates("image_id").set_index("image_id")["augmentation_seed"]
 
 
 def _config(name, **more):
@@ -56,14 +71,25 @@ def test_the_members_are_left_as_they_were(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_augmentation_follows_the_seed_and_not_the_company(name):
-    once = _listed(name).set_index("image_id")["augmentation_seed"]
-    fewer = _listed(name, MEMBERS.iloc[5:25]).set_index("image_id")["augmentation_seed"]
-    assert once.is_unique
-    assert (once >= 0).all()
+    listed = _listed(name)
+    assert listed["augmentation_seed"].is_unique
+    assert (listed["augmentation_seed"] >= 0).all()
+    once, fewer = _seeds(listed), _seeds(_listed(name, MEMBERS.iloc[5:25]))
     common = fewer.index.intersection(once.index)
+    assert len(common)
     assert fewer[common].equals(once[common])
-    other = _listed(name, seed=4).set_index("image_id")["augmentation_seed"]
-    assert (other != once).all()
+    other = _seeds(_listed(name, seed=4))
+    common = other.index.intersection(once.index)
+    assert (other[common] != once[common]).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_image_is_itself_before_it_is_blended_and_only_training_images_take_part(name):
+    listed = _listed(name)
+    first = ~listed["image_id"].duplicated()
+    assert listed.loc[first, ["partner", "share"]].isna().all(axis=None)
+    assert set(listed["partner"].dropna()) <= set(MEMBERS["image_id"])
+    assert listed["share"].isna().equals(listed["partner"].isna())
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -5,8 +5,10 @@ The data are protobuf: fields of a tag (number and wire type) and a value. Sourc
 tfrecord.html and example.proto; Protocol Buffers, Encoding.
 """
 
+import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import google_crc32c
@@ -15,7 +17,11 @@ from numpy.typing import NDArray
 
 from cxrfair.datasets._csv import SourceError
 
+Span = tuple[int, int]  # where a part of a file begins and ends
+Floats = NDArray[np.float32]
+
 MOST_BYTES = 1 << 24  # a file of one example; what is larger is not one
+BEFORE, AFTER = 12, 4  # bytes of a file before and after its data
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # wire types
 LONGEST_VARINT = 10  # bytes
 EXAMPLE_FEATURES = 1
@@ -25,7 +31,7 @@ FEATURE_FLOATS = 2
 FLOATS_VALUE = 1
 
 
-def floats(path: Path, feature: str) -> NDArray[np.float32]:
+def floats(path: Path, feature: str) -> Floats:
     """Return the list of floats that the one example in a file holds under a name, shape (n,).
 
     Raises
@@ -35,9 +41,106 @@ def floats(path: Path, feature: str) -> NDArray[np.float32]:
         record, is not an example or has no such list of floats.
     """
     try:
-        return _find(_record(_load(path)), feature)
+        data = _load(path)
+        return _joined(data, _find(data, feature))
     except ValueError as error:
         raise SourceError(f"{path}: {error}; a TFRecord of one example is needed") from None
+
+
+def reason(vector: Floats, width: int) -> str | None:
+    """Say why floats are not `width` finite ones; None if they are."""
+    if vector.shape != (width,):
+        return f"{len(vector)} numbers; allowed: {width}"
+    if not np.isfinite(vector).all():
+        return f"{int((~np.isfinite(vector)).sum())} numbers are not finite; all must be"
+    return None
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """All of a file but its floats, which lie in one piece, and the checksum of its data.
+
+    What is read of a file, and how, hangs on those bytes alone: floats are looked at by nobody. So
+    a file that has the same ones, and whose checksum is right, is read as the first was.
+    """
+
+    head: bytes
+    foot: bytes
+    width: int
+
+    @property
+    def size(self) -> int:
+        return len(self.head) + 4 * self.width + len(self.foot) + AFTER
+
+    def fits(self, data: bytes) -> bool:
+        """Say whether a file is written so, its checksums included."""
+        return (
+            len(data) == self.size
+            and data.startswith(self.head)
+            and data.endswith(self.foot, 0, -AFTER)
+            and _masked(data[BEFORE:-AFTER]) == data[-AFTER:]
+        )
+
+
+class Reader:
+    """Reads `width` floats from each of many files, most of which are written alike.
+
+    What it gives is what `floats` gives: a file whose bytes around the floats are not those of the
+    last one that was taken apart is taken apart itself. Threads may share one.
+    """
+
+    def __init__(self, feature: str, width: int) -> None:
+        self._feature, self._width = feature, width
+        self._layout: _Layout | None = None
+
+    def read(self, paths: Sequence[str]) -> tuple[Floats, list[str | None]]:
+        """Return the floats of each file (n, width), and why they cannot be used; None if they can.
+
+        Those that cannot are zeros.
+        """
+        found = np.zeros((len(paths), self._width), np.float32)
+        why: list[str | None] = [None] * len(paths)
+        for i, path in enumerate(paths):
+            try:
+                self._into(found[i], path)
+            except ValueError as error:
+                why[i] = str(error)
+        for i in np.flatnonzero(~np.isfinite(found).all(axis=1)).tolist():
+            why[i] = reason(found[i], self._width)
+            found[i] = 0
+        return found, why
+
+    def _into(self, row: Floats, path: str) -> None:
+        """Copy the floats of a file, which may not be finite, into a row."""
+        layout = self._layout
+        if layout is not None:
+            data = _bytes(path, layout.size + 1)
+            if layout.fits(data):
+                row[:] = np.frombuffer(data, "<f4", layout.width, len(layout.head))
+                return
+        data = _load(Path(path))
+        spans = _find(data, self._feature)
+        vector = _joined(data, spans)
+        if vector.shape != row.shape:
+            raise ValueError(reason(vector, self._width))
+        row[:] = vector
+        if len(spans) == 1:
+            ((start, stop),) = spans
+            self._layout = _Layout(data[:start], data[stop:-AFTER], self._width)
+
+
+def _bytes(path: str, most: int) -> bytes:
+    """Return the first bytes of a file, none where it cannot be read: `_load` says why."""
+    try:
+        file = os.open(path, os.O_RDONLY)
+    except OSError:
+        return b""
+    try:
+        return os.read(file, most)
+    except OSError:
+        return b""
+    finally:
+        os.close(file)
 
 
 def _load(path: Path) -> bytes:
@@ -51,83 +154,98 @@ def _load(path: Path) -> bytes:
         raise ValueError(f"cannot be read ({error.strerror})") from None
 
 
-def _record(data: bytes) -> bytes:
-    """Return what the one record holds."""
+def _record(data: bytes) -> Span:
+    """Return where what the one record holds lies in a file."""
     if not data:
         raise ValueError("is empty")
-    if len(data) < 12:
+    if len(data) < BEFORE:
         raise ValueError(f"cut short: {len(data)} bytes")
     (length,) = struct.unpack_from("<Q", data)
-    _check(data[:8], data[8:12], "length")
-    if len(data) < 16 + length:
-        raise ValueError(f"cut short: {len(data):,} bytes of {16 + length:,}")
-    if len(data) > 16 + length:
-        raise ValueError(f"{len(data) - 16 - length:,} bytes after the first record")
-    content = data[12 : 12 + length]
-    _check(content, data[12 + length :], "data")
-    return content
+    _check(data[:8], data[8:BEFORE], "length")
+    whole = BEFORE + length + AFTER
+    if len(data) < whole:
+        raise ValueError(f"cut short: {len(data):,} bytes of {whole:,}")
+    if len(data) > whole:
+        raise ValueError(f"{len(data) - whole:,} bytes after the first record")
+    _check(data[BEFORE:-AFTER], data[-AFTER:], "data")
+    return BEFORE, BEFORE + length
 
 
 def _check(data: bytes, checksum: bytes, what: str) -> None:
-    """Raise if the checksum, CRC-32C turned by 15 bits and shifted, is not that of the data."""
-    crc = google_crc32c.value(data)
-    if struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF) != checksum:
+    """Raise if the checksum is not that of the data."""
+    if _masked(data) != checksum:
         raise ValueError(f"the checksum of the {what} is wrong")
 
 
-def _find(example: bytes, feature: str) -> NDArray[np.float32]:
-    """Return the floats under a name; of several entries of that name the last counts."""
+def _masked(data: bytes) -> bytes:
+    """Return the checksum of data: CRC-32C, turned by 15 bits and shifted."""
+    crc = google_crc32c.value(data)
+    return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
+
+
+def _find(data: bytes, feature: str) -> list[Span]:
+    """Return where in a file the floats under a name lie; of several of that name the last count.
+
+    Only those that hold something: one place for packed floats, or one a float.
+    """
     found = None
     names = set()
-    for entry in _inside(_inside([example], EXAMPLE_FEATURES), FEATURES_ENTRY):
-        name = b"".join(list(_inside([entry], ENTRY_KEY))[-1:]).decode("utf-8", "replace")
+    entries = _inside(data, _inside(data, [_record(data)], EXAMPLE_FEATURES), FEATURES_ENTRY)
+    for entry in entries:
+        keys = list(_inside(data, [entry], ENTRY_KEY))[-1:]
+        name = b"".join(data[slice(*key)] for key in keys).decode("utf-8", "replace")
         names.add(name)
         if name == feature:
             found = entry
     if found is None:
         raise ValueError(f"no feature {feature!r}; it has {', '.join(sorted(names)) or 'none'}")
-    lists = list(_inside(_inside([found], ENTRY_VALUE), FEATURE_FLOATS))
+    lists = list(_inside(data, _inside(data, [found], ENTRY_VALUE), FEATURE_FLOATS))
     if not lists:
         raise ValueError(f"the feature {feature!r} is no list of floats")
-    packed = b"".join(_inside(lists, FLOATS_VALUE))  # a float written by itself is as packed ones
-    if len(packed) % 4:
+    spans = [span for span in _inside(data, lists, FLOATS_VALUE) if span[0] < span[1]]
+    if sum(stop - start for start, stop in spans) % 4:
         raise ValueError(f"the floats of {feature!r} are cut short")
-    return np.frombuffer(packed, "<f4").astype(np.float32)
+    return spans
 
 
-def _inside(messages: "Iterator[bytes] | list[bytes]", number: int) -> Iterator[bytes]:
-    """Yield the bytes of every field of that number, in order."""
+def _joined(data: bytes, spans: list[Span]) -> Floats:
+    """Return the floats at these places; one written by itself is as packed ones."""
+    return np.frombuffer(b"".join(data[slice(*span)] for span in spans), "<f4").astype(np.float32)
+
+
+def _inside(data: bytes, messages: Iterable[Span], number: int) -> Iterator[Span]:
+    """Yield where every field of that number lies in messages, in order."""
     for message in messages:
-        for field, content in _fields(message):
+        for field, content in _fields(data, message):
             if field == number:
                 yield content
 
 
-def _fields(message: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield (number, bytes) of every field of a message; whole numbers' bytes are left out."""
-    at = 0
-    while at < len(message):
-        tag, at = _varint(message, at)
+def _fields(data: bytes, message: Span) -> Iterator[tuple[int, Span]]:
+    """Yield number and place of every field of a message; whole numbers are left out."""
+    at, end = message
+    while at < end:
+        tag, at = _varint(data, at, end)
         kind = tag & 7
         if kind == VARINT:
-            _, at = _varint(message, at)
+            _, at = _varint(data, at, end)
             continue
         if kind == BYTES:
-            length, at = _varint(message, at)
+            length, at = _varint(data, at, end)
         elif kind in {FIXED32, FIXED64}:
             length = 4 if kind == FIXED32 else 8
         else:
             raise ValueError(f"not an example: wire type {kind}")
-        if at + length > len(message):
+        if at + length > end:
             raise ValueError("not an example: a field reaches beyond its message")
-        yield tag >> 3, message[at : at + length]
+        yield tag >> 3, (at, at + length)
         at += length
 
 
-def _varint(message: bytes, at: int) -> tuple[int, int]:
+def _varint(data: bytes, at: int, end: int) -> tuple[int, int]:
     """Return the whole number at a place, seven bits to a byte, and the place behind it."""
     number = 0
-    for i, byte in enumerate(message[at : at + LONGEST_VARINT]):
+    for i, byte in enumerate(data[at : min(at + LONGEST_VARINT, end)]):
         number |= (byte & 0x7F) << 7 * i
         if byte < 0x80:
             return number, at + i + 1

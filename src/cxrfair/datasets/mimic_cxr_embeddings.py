@@ -1,6 +1,7 @@
 """MIMIC-CXR image embeddings 1.0: 1376 numbers for each frontal image of MIMIC-CXR."""
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,10 @@ FEATURE = "embedding"
 HEX = r"[0-9a-f]{8}"
 PLACE = rf"files/p(\d\d)/p(\1\d{{6}})/s(\d{{8}})/({HEX}(?:-{HEX}){{4}})\.tfrecord"
 LISTED = r"([0-9a-f]{64}) [ *]?(.+)"
+SHAPE = re.compile(PLACE)
 UNLISTED = "embeddings that SHA256SUMS.txt does not list, used"
+
+Read = tuple[NDArray[np.float32], list[str | None]]  # vectors, and why each cannot be used
 
 
 def read(root: Path) -> Embeddings:
@@ -76,12 +80,30 @@ def vectors(root: Path, paths: Iterable[str]) -> Iterator[NDArray[np.float32]]:
         if not fits:
             raise SourceError(f"{root}: {path!r} is no path of an embedding")
         vector = _tfrecord.floats(root / path, FEATURE)
-        if vector.shape != (WIDTH,):
-            raise SourceError(f"{root / path}: {len(vector)} numbers; allowed: {WIDTH}")
-        if not np.isfinite(vector).all():
-            n = int((~np.isfinite(vector)).sum())
-            raise SourceError(f"{root / path}: {n} numbers are not finite; all must be")
+        if why := _tfrecord.reason(vector, WIDTH):
+            raise SourceError(f"{root / path}: {why}")
         yield vector
+
+
+def reader(root: Path) -> Callable[[Sequence[str]], Read]:
+    """Return what reads many embeddings at once, and does not stop at one that is damaged.
+
+    Returns
+    -------
+    Callable
+        From paths (below `root`, as in the index) to vectors (n, 1376) and, for each, None or why
+        it cannot be used, in the words of `vectors`; those that cannot are zeros. Threads may share
+        it. A path that is not one of this data set is a SourceError.
+    """
+    files = _tfrecord.Reader(FEATURE, WIDTH)
+
+    def read(paths: Sequence[str]) -> Read:
+        for path in paths:
+            if SHAPE.fullmatch(path) is None:
+                raise SourceError(f"{root}: a path that is no path of an embedding")
+        return files.read([f"{root}/{path}" for path in paths])
+
+    return read
 
 
 def _listed(path: Path) -> pd.Series:

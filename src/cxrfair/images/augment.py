@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import Field
+from scipy.special import ndtri
 from torch import Tensor
 from torch.nn import functional
 
@@ -46,6 +47,15 @@ def draws(
     of_copy = _mix(of_image ^ occurrence.astype(np.uint64))
     each: NDArray[np.uint64] = np.add(of_copy[:, None], np.arange(_DRAWS, dtype=np.uint64))
     return (_mix(each) >> np.uint64(40)).astype(np.float32) / np.float32(2**24)
+
+
+def normals(key: NDArray[np.int64], width: int) -> NDArray[np.float32]:
+    """Draw standard normal numbers, shape (n, width), by hashing (key, j): a key has one draw."""
+    of_key = _mix(key.astype(np.uint64))
+    each: NDArray[np.uint64] = np.add(_mix(of_key)[:, None], np.arange(width, dtype=np.uint64))
+    uniform = ((_mix(each) >> np.uint64(11)).astype(np.float64) + 0.5) / 2**53
+    drawn: NDArray[np.float32] = ndtri(uniform).astype(np.float32)
+    return drawn
 
 
 def augment(images: Tensor, uniform: NDArray[np.float32], config: AugmentConfig) -> Tensor:

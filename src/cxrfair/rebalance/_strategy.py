@@ -1,8 +1,8 @@
 """What a rebalancing strategy is."""
 
 import sys
-from collections.abc import Iterable
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -23,14 +23,13 @@ class Strategy(Protocol):
 
     `rebalance` takes the training images (one row each: image_id, the cohort's attributes, and a
     column of targets for each label), the settings and a seed. It returns rows of
-    `tables.TRAINING_LIST` and sees nothing of validation and test.
+    `tables.TRAINING_LIST` and sees nothing of validation and test. A file that says
+    `READS_FEATURES = True` is handed the images' features as well, float32 of (n, d) in the order
+    of the rows.
     """
 
     Config: type[Section]
-
-    def rebalance(self, members: pd.DataFrame, config: Any, seed: int) -> pd.DataFrame:
-        """Make the training list."""
-        ...
+    rebalance: Callable[..., pd.DataFrame]
 
 
 def names() -> tuple[str, ...]:
@@ -44,15 +43,32 @@ def get(name: str) -> Strategy:
     return strategy
 
 
+def reads_features(strategy: Strategy) -> bool:
+    """Say whether a strategy has to be handed the features of the training images."""
+    return bool(getattr(strategy, "READS_FEATURES", False))
+
+
 def once_each(members: pd.DataFrame, weight: pd.Series, seed: int) -> pd.DataFrame:
     """List every image once, in the order of the ids, with its weight (same index as `members`)."""
     ordered = members[["image_id"]].assign(weight=weight).sort_values("image_id", ignore_index=True)
+    n = len(ordered)
+    seeds = augmentation_seeds(ordered["image_id"], 0, seed)
+    return entries(ordered["image_id"], seeds).assign(
+        position=np.arange(n), weight=ordered["weight"].astype("float64")
+    )
+
+
+def entries(images: pd.Series, seeds: NDArray[np.int64]) -> pd.DataFrame:
+    """Make rows of `tables.TRAINING_LIST`, each the image itself with weight 1, in this order."""
+    n = len(images)
     return pd.DataFrame(
         {
-            "position": np.arange(len(ordered)),
-            "image_id": ordered["image_id"],
-            "weight": ordered["weight"].astype("float64"),
-            "augmentation_seed": augmentation_seeds(ordered["image_id"], 0, seed),
+            "position": np.arange(n),
+            "image_id": images.to_numpy(),
+            "weight": np.ones(n),
+            "augmentation_seed": seeds,
+            "partner": pd.Series([pd.NA] * n, dtype="string"),
+            "share": np.full(n, np.nan),
         }
     )
 

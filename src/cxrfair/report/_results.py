@@ -79,6 +79,8 @@ class StudyResults:
         Rows of `tables.EFFECTS`, of simulated data sets alone.
     overlap
         Rows of `tables.OVERLAP`; empty where a study has none.
+    trials
+        Rows of `tables.TRIALS`; empty where a study has none.
     panels
         Pictures of simulated images with their saliency maps, by data set; of no patient.
     examples
@@ -119,6 +121,7 @@ class StudyResults:
     downstream: pd.DataFrame = field(default_factory=tables.DOWNSTREAM.empty)
     effects: pd.DataFrame = field(default_factory=tables.EFFECTS.empty)
     overlap: pd.DataFrame = field(default_factory=tables.OVERLAP.empty)
+    trials: pd.DataFrame = field(default_factory=tables.TRIALS.empty)
     panels: Mapping[str, Panels] = field(default_factory=dict)
     examples: Mapping[str, Examples] = field(default_factory=dict)
     paper: Reference | None = None

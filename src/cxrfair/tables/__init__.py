@@ -14,6 +14,7 @@ from cxrfair.tables._judged import (
     SEARCH,
     SELECTION,
     SUMMARY,
+    TRIALS,
 )
 from cxrfair.tables._learning import (
     ANSWERS,
@@ -28,6 +29,7 @@ from cxrfair.tables._learning import (
     TARGETS,
     THRESHOLDS,
     TRAINING_LIST,
+    TRIAL_INDEX,
 )
 from cxrfair.tables._people import (
     ABSENT,
@@ -90,6 +92,8 @@ __all__ = [
     "TARGETS",
     "THRESHOLDS",
     "TRAINING_LIST",
+    "TRIALS",
+    "TRIAL_INDEX",
     "UNKNOWN",
     "Table",
     "TableError",

@@ -169,6 +169,24 @@ DOWNSTREAM = Table(  # heads fitted anew for other labels on the features of fro
     allowed={"metric": ("auroc", "accuracy", "balanced_accuracy", "always_no")},
 )
 
+TRIALS = Table(  # each trial of a variant on the test images, every decision at 0.5
+    "trials",
+    key=("study", "dataset", "variant", "seed", "trial", "attribute", "metric"),
+    columns={
+        "study": "string",
+        "dataset": "string",
+        "variant": "string",
+        "seed": "int32",
+        "trial": "int32",  # the only one of a variant that has no trials is 0
+        "attribute": "string",  # whose groups are compared; `all` for all images
+        "metric": "string",
+        "value": "float64?",  # mean over the labels for which it is defined
+        "n_labels": "int32",  # how many these are
+        "note": "string?",
+    },
+    allowed={"metric": ("auroc", "balanced_accuracy", "eo_diff", "af")},
+)
+
 OVERLAP = Table(  # how far what speaks for a label in an image is what speaks for an attribute
     "overlap",
     key=("study", "dataset", "variant", "seed", "label", "attribute"),

@@ -25,6 +25,8 @@ TRAINING_LIST = Table(  # what rebalancing makes: one row a training example
         "image_id": "string",
         "weight": "float64",  # relative chance of being drawn
         "augmentation_seed": "int64",
+        "partner": "string?",  # image whose vector is mixed in; empty = the image itself
+        "share": "float64?",  # of the partner
     },
 )
 
@@ -84,6 +86,13 @@ EMBEDDING_INDEX = Table(  # where each image's features lie in their array
     key=("image_id",),
     columns={"image_id": "string", "fold": "string", "row": "int64"},
     allowed={"fold": FOLDS},
+)
+
+TRIAL_INDEX = Table(  # where each image stands in the scores of all trials of a head
+    "trial_index",
+    key=("image_id",),
+    columns={"image_id": "string", "fold": "string", "row": "int64"},
+    allowed={"fold": ("validation", "test")},
 )
 
 SALIENCY_INDEX = Table(  # where each saliency map begins in the one row of numbers of them all

@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cxrfair.images.augment import AugmentConfig, augment, draws, pinned
-from cxrfair.images.store import Store
+from cxrfair.images.augment import AugmentConfig, augment, draws, normals, pinned
+from cxrfair.images.store import Store, Values
 from cxrfair.methods import Batch
 from cxrfair.training.examples import Examples
 from cxrfair.training.sampling import Pick
@@ -36,9 +36,12 @@ class Source:
 
 @dataclass(frozen=True)
 class _Read:
-    """A piece of a step in the host's memory: pixels (n, s, s) uint8, and what is known of them."""
+    """A piece of a step in the host's memory, and what is known of it.
 
-    pixels: Tensor
+    `values` are pixels (n, s, s) uint8, or vectors (n, d) float32.
+    """
+
+    values: Tensor
     target: Tensor
     group: Tensor
     index: Tensor
@@ -48,6 +51,8 @@ def stream(
     source: Source, steps: Iterable[Sequence[Pick]], seed: int, epoch: int
 ) -> Generator[list[Batch], None, None]:
     """Yield each step's pieces as batches on the device, augmented, images channels-last.
+
+    Vectors come as they are, or as mixtures where the examples say so; nothing else changes them.
 
     A thread reads at most `DEPTH` steps ahead and nothing beyond `steps`; what fails in it fails
     here, at the step that it was read for. Closing the iterator ends the thread. Conversion and
@@ -65,21 +70,21 @@ def stream(
 def plain(
     store: Store, chunks: Iterable[NDArray[np.int64]], device: torch.device
 ) -> Generator[Tensor, None, None]:
-    """Yield the images (n, 1, s, s) of each chunk of rows as they are, reading ahead."""
+    """Yield images (n, 1, s, s), or vectors (n, d), of each chunk of rows as they are."""
 
     def read(rows: NDArray[np.int64]) -> Tensor:
         return pinned(store.read(rows), device)
 
     with closing(_ahead(read, chunks, device)) as found:
-        for pixels in found:
-            yield _images(pixels, device)
+        for values in found:
+            yield _images(values, device)
 
 
 def _read(source: Source, example: NDArray[np.int64]) -> _Read:
     """Gather what is known of examples, from where the device can copy it."""
     known = source.examples
     arrays = (
-        source.store.read(known.row[example]),
+        _values(source.store, known, example),
         known.target[example],
         known.group[example],
         example.copy(),
@@ -87,21 +92,46 @@ def _read(source: Source, example: NDArray[np.int64]) -> _Read:
     return _Read(*(pinned(array, source.device) for array in arrays))
 
 
+def _values(store: Store, known: Examples, example: NDArray[np.int64]) -> Values:
+    """Read examples; mix those that are mixtures: x + share (x' - x) + noise of their key alone."""
+    values, blend = store.read(known.row[example]), known.blend
+    if blend is None:
+        return values
+    mixed = np.flatnonzero(blend.partner[example] >= 0)
+    of = example[mixed]
+    own, other = values[mixed], store.read(blend.partner[of])
+    noise = blend.noise * normals(known.key[of], len(blend.noise))
+    values[mixed] = own + blend.share[of, None] * (other - own) + noise
+    return values
+
+
 def _uniform(source: Source, pick: Pick, seed: int, epoch: int) -> NDArray[np.float32]:
     return draws(seed, epoch, source.examples.key[pick.example], pick.occurrence)
 
 
 def _batch(source: Source, held: _Read, uniform: NDArray[np.float32]) -> Batch:
-    """Copy a piece to the device and augment it there."""
+    """Copy a piece to the device and augment pictures there."""
     known = (held.target, held.group, held.index)
     target, group, index = (each.to(source.device, non_blocking=True) for each in known)
-    seen = augment(_images(held.pixels, source.device), uniform, source.augment)
+    seen = _images(held.values, source.device)
+    if not _are_vectors(held.values):
+        seen = augment(seen, uniform, source.augment)
     return Batch(seen, target, group, index)
 
 
-def _images(pixels: Tensor, device: torch.device) -> Tensor:
-    """Copy pixels (n, s, s) to the device as bytes; there they become (n, 1, s, s) in [0, 1]."""
-    shade = pixels.to(device, non_blocking=True).unsqueeze(1).to(torch.float32).div_(255)
+def _are_vectors(values: Tensor) -> bool:
+    return values.ndim == 2
+
+
+def _images(values: Tensor, device: torch.device) -> Tensor:
+    """Copy pixels (n, s, s) to the device as bytes; there they become (n, 1, s, s) in [0, 1].
+
+    Vectors (n, d) stay what they are.
+    """
+    there = values.to(device, non_blocking=True)
+    if _are_vectors(values):
+        return there
+    shade = there.unsqueeze(1).to(torch.float32).div_(255)
     return shade.contiguous(memory_format=torch.channels_last)
 
 

@@ -13,6 +13,7 @@ from pydantic import (
 from cxrfair.config import Section
 from cxrfair.images.augment import AugmentConfig
 from cxrfair.ranges import Between
+from cxrfair.vector_network import MlpConfig
 
 Below1 = Annotated[float, Field(gt=0, lt=1)]
 LearningRate = Annotated[
@@ -113,6 +114,7 @@ class TrainConfig(Section):
     checkpoint_steps: PositiveInt
     threads: PositiveInt
     augment: AugmentConfig
+    mlp: MlpConfig = MlpConfig(hidden=(512, 256), dropout=0.3)
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

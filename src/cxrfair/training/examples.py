@@ -14,12 +14,28 @@ from cxrfair.lookup import places
 from cxrfair.methods import Groups
 from cxrfair.studies import SEPARATOR
 
+NOISE = 0.05  # of each number's SD over the training images
+
+
+@dataclass(frozen=True)
+class Blend:
+    """Which of n examples are mixed with another image's vector, and how.
+
+    `partner` (n,) is that one's row in the store, -1 where there is none; `share` (n,) in [0, 1],
+    of the partner; `noise` (d,) the SD of what is added to each number of a mixture.
+    """
+
+    partner: NDArray[np.int64]
+    share: NDArray[np.float32]
+    noise: NDArray[np.float32]
+
 
 @dataclass(frozen=True)
 class Examples:
     """n examples: `row` in the store, `target` (n, k) with NaN, `group`, `weight`, `key` (n,).
 
-    A target is 0, 1 or, of a label that is learnt with its doubt, between.
+    A target is 0, 1 or, of a label that is learnt with its doubt, between. `blend` is None where
+    every example is the image itself.
     """
 
     row: NDArray[np.int64]
@@ -27,6 +43,7 @@ class Examples:
     group: NDArray[np.int64]
     weight: NDArray[np.float64]
     key: NDArray[np.int64]  # what an example's random augmentation is drawn from
+    blend: Blend | None = None
 
     def __len__(self) -> int:
         return len(self.row)
@@ -85,7 +102,8 @@ def training_examples(
     Raises
     ------
     CxrfairError
-        If the list lacks a class of a label, or a group that the cohort (of all folds) has.
+        If the list lacks a class of a label, or a group that the cohort (of all folds) has; or if
+        it mixes images in a way that cannot be (see `Blend`).
     """
     labels, by = choice
     matrix = target_matrix(targets, listed["image_id"], labels)
@@ -100,7 +118,8 @@ def training_examples(
     rows = store.rows(listed["image_id"].tolist())
     weight = listed["weight"].to_numpy(np.float64)
     key = listed["augmentation_seed"].to_numpy(np.int64)
-    return Examples(rows, matrix.to_numpy(np.float32), group, weight, key), groups
+    blend = _blend(listed, rows, store)
+    return Examples(rows, matrix.to_numpy(np.float32), group, weight, key, blend), groups
 
 
 def held_out_examples(
@@ -115,6 +134,29 @@ def held_out_examples(
     nothing = np.zeros(len(ids), np.int64)
     even = np.ones(len(ids), np.float64)
     return Examples(store.rows(ids.tolist()), matrix, nothing, even, nothing)
+
+
+def _blend(listed: pd.DataFrame, rows: NDArray[np.int64], store: Store) -> Blend | None:
+    """Note which examples are mixtures; None if none is."""
+    if "partner" not in listed:
+        return None
+    mixed, share = listed["partner"].notna(), listed["share"].astype("float64")
+    sound = share.between(0, 1).where(mixed, share.isna())
+    if wrong := int((~sound).sum()):
+        raise CxrfairError(
+            f"training list: {wrong} rows with a partner or a share of it alone; allowed: "
+            "neither, or both and a share of 0 to 1"
+        )
+    if not mixed.any():
+        return None
+    if not store.holds_vectors:
+        raise CxrfairError(
+            f"training list: {int(mixed.sum())} rows mix images; that is allowed of vectors alone"
+        )
+    partner = np.full(len(rows), -1, np.int64)
+    partner[mixed.to_numpy()] = store.rows(listed.loc[mixed, "partner"].tolist())
+    _, sd = store.moments(rows)
+    return Blend(partner, share.fillna(0).to_numpy(np.float32), (NOISE * sd).astype(np.float32))
 
 
 def _crossed(one: pd.Series, other: pd.Series) -> pd.Series:

@@ -13,19 +13,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cxrfair import methods
-from cxrfair.backbones import Card, build, compile_body
+from cxrfair.backbones import Card, VectorNetwork, build, compile_body, origin
 from cxrfair.config import Section
 from cxrfair.environment import Conditions
 from cxrfair.errors import CxrfairError
 from cxrfair.images.store import Store
+from cxrfair.lookup import places
 from cxrfair.methods import Groups, Listed, Method, Network
-from cxrfair.pretrained import origin
 from cxrfair.text import Text
 from cxrfair.tracking import Run as Log
 from cxrfair.training import device, examples, loop, scoring, validation
 from cxrfair.training.checkpoint import Progress
 from cxrfair.training.config import TrainConfig
 from cxrfair.training.examples import Examples
+from cxrfair.vector_network import MlpConfig
 
 
 class TrainSpec(Section):
@@ -89,7 +90,8 @@ def train(spec: TrainSpec, data: Data, saved: Path, processor: torch.device, log
         data.listed, data.cohort, data.targets, data.store, (spec.labels, spec.groups)
     )
     judged = _judged(spec, data)
-    method = _method(spec, data, groups)
+    _refuse_held_out(data)
+    method = _method(spec, data, groups, seen)
     listed = _listed(method, seen, spec, data, processor)
     method.survey(listed)
     run = loop.Run(
@@ -121,18 +123,37 @@ def _judged(spec: TrainSpec, data: Data) -> Examples:
     return examples.held_out_examples(chosen, data.targets, data.store, spec.labels)
 
 
-def _method(spec: TrainSpec, data: Data, groups: Groups) -> Method[Any]:
+def _refuse_held_out(data: Data) -> None:
+    """Nobody may be mixed with an image that models are judged by."""
+    if "partner" not in data.listed:
+        return
+    fold = data.splits["fold"] == "train"
+    partners = data.listed["partner"].dropna()
+    if n := int((places(partners, data.splits.loc[fold, "image_id"]) < 0).sum()):
+        raise CxrfairError(
+            f"training list: {n} rows have a partner that is not a training image; allowed: none"
+        )
+
+
+def _method(spec: TrainSpec, data: Data, groups: Groups, seen: Examples) -> Method[Any]:
     """Build network and method; the seed decides the first weights."""
     kind = methods.get(spec.method)
     hyper = kind.config_type.parse(json.dumps(spec.hyper), f"methods.{spec.method}")
     config = spec.train
     torch.manual_seed(spec.seed)
-    size = data.store.size
-    net = build(config.backbone, config.pretrained, len(spec.labels), size, config.channels)
+    shape = (len(spec.labels), data.store.size, config.channels)
+    net = build(config.backbone, config.pretrained, *shape, mlp=_layers(config, data.store))
+    if isinstance(net, VectorNetwork):
+        net.standardise(*(torch.from_numpy(each) for each in data.store.moments(seen.row)))
     if config.compile:
         compile_body(net)
     deployed = kind.build(net, hyper, _embedded(spec, data.text))
     return kind(deployed, groups, hyper, _frozen(spec, data.upstream))
+
+
+def _layers(config: TrainConfig, store: Store) -> MlpConfig | None:
+    """Return the layers over vectors; None where the inputs are pictures."""
+    return config.mlp if store.holds_vectors else None
 
 
 def _embedded(spec: TrainSpec, text: Text | None) -> Tensor | None:
@@ -201,6 +222,7 @@ def _card(spec: TrainSpec, method: Method[Any], data: Data, progress: Progress) 
         selected_epoch=progress.best_epoch,
         early_epoch=progress.early_epoch,
         epochs=progress.epoch,
+        mlp=_layers(config, data.store),
     )
 
 

@@ -36,7 +36,8 @@ def restore(card: Card, weights: Mapping[str, Tensor]) -> Network:
     """
     kind = methods.get(card.method)
     settings = kind.config_type.parse(json.dumps(card.settings), f"methods.{card.method}")
-    backbone = build(card.backbone, "none", len(card.labels), card.size, card.channels)
+    shape = (len(card.labels), card.size, card.channels)
+    backbone = build(card.backbone, "none", *shape, mlp=card.mlp)
     network = kind.build(backbone, settings, weights.get("text"))
     wanted = {key: tuple(value.shape) for key, value in network.state_dict().items()}
     given = {key: tuple(value.shape) for key, value in weights.items()}
@@ -83,7 +84,7 @@ def features(
 
 
 def pooled_by(net: Network) -> Callable[[Tensor], Tensor]:
-    """Return the function from images (n, 1, h, w) to pooled features (n, d)."""
+    """Return the function from images (n, 1, h, w), or vectors, to pooled features (n, d)."""
     return lambda image: net.represent(image).pooled
 
 
@@ -92,8 +93,8 @@ def blocks(
 ) -> Iterator[Tensor]:
     """Yield `take(images)` of a few hundred images at a time, float32, on the CPU, in order.
 
-    Images are (n, 1, h, w) in [0, 1] on `device`. Memory does not grow with the number of rows. The
-    mode is the caller's affair: see `evaluating`.
+    Images are (n, 1, h, w) in [0, 1], or vectors (n, d), on `device`. Memory does not grow with the
+    number of rows. The mode is the caller's affair: see `evaluating`.
     """
     cuts = (rows[start : start + AT_ONCE] for start in range(0, len(rows), AT_ONCE))
     with closing(batches.plain(store, cuts, device)) as images:

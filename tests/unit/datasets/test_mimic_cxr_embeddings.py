@@ -132,3 +132,25 @@ def test_no_list_and_no_files_are_errors(tmp_path):
     _list(tmp_path)
     with pytest.raises(SourceError, match="no image file at all"):
         _read(tmp_path)
+
+
+def test_many_are_read_at_once_and_the_bad_ones_told_in_the_same_words(tmp_path):
+    _write(tmp_path)
+    _vector(tmp_path, PATHS[1], np.full(1376, np.nan, np.float32))
+    gone = PATHS[0].replace("50000000", "50000009")
+    found, why = mimic_cxr_embeddings.reader(tmp_path)([PATHS[2], PATHS[1], gone, PATHS[0]])
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, np.repeat([[2.0], [0], [0], [0]], 1376, axis=1))
+    assert why == [
+        None,
+        "1376 numbers are not finite; all must be",
+        "cannot be read (No such file or directory)",
+        None,
+    ]
+
+
+@pytest.mark.parametrize("path", ["../x.tfrecord", f"/{PATHS[0]}", f"{PATHS[0]}\n", "x"])
+def test_many_paths_never_leave_the_root_either(tmp_path, path):
+    with pytest.raises(SourceError, match="is no path of an embedding") as caught:
+        mimic_cxr_embeddings.reader(tmp_path)([PATHS[0], path])
+    assert "10000032" not in str(caught.value)

@@ -127,3 +127,117 @@ def test_anything_in_a_sound_frame_is_read_or_refused_in_our_words(data):
 )
 def test_what_is_no_example_is_refused(tmp_path, data, says):
     _refused(_framed(tmp_path / "x", data), f"not an example: .*{says}|not an example: {says}")
+
+
+def _field(number, content, kind=2):
+    if kind == 5:
+        return bytes([number << 3 | 5]) + content
+    length = len(content)
+    size = [length & 0x7F | 0x80, length >> 7] if length > 127 else [length]
+    return bytes([number << 3 | 2, *size]) + content
+
+
+def _list_of(values, cuts):
+    """Write floats packed in pieces that end at the cuts, or one by one where there is None."""
+    raw = np.asarray(values, "<f4").tobytes()
+    if cuts is None:
+        return b"".join(_field(1, raw[i : i + 4], 5) for i in range(0, len(raw), 4))
+    ends = [0, *(4 * cut for cut in sorted(cuts)), len(raw)]
+    return b"".join(_field(1, raw[a:b]) for a, b in zip(ends[:-1], ends[1:], strict=True))
+
+
+@st.composite
+def _examples(draw):
+    """Draw an example of three floats, written in any way that is allowed."""
+    values = draw(st.lists(st.floats(width=32), min_size=3, max_size=3))
+    cuts = draw(st.none() | st.lists(st.integers(0, 3), max_size=2))
+    body = _field(2, _list_of(values, cuts))
+    parts = [_field(1, b"embedding"), _field(2, body)]
+    entries = [_field(1, b"".join(draw(st.permutations(parts))))]
+    for name in draw(st.lists(st.sampled_from([b"a", b"embedding"]), max_size=2)):
+        other = _field(2, _list_of(draw(st.lists(st.just(2.5), min_size=1, max_size=4)), []))
+        entries.insert(
+            draw(st.integers(0, len(entries))), _field(1, _field(1, name) + _field(2, other))
+        )
+    return _field(1, b"".join(entries))
+
+
+def _general(path, width=3):
+    """Read a file by itself: the oracle of many at once."""
+    try:
+        vector = _tfrecord.floats(path, "embedding")
+    except SourceError as error:
+        return str(error).removeprefix(f"{path}: ").rpartition("; a TFRecord")[0]
+    return _tfrecord.reason(vector, width) or vector
+
+
+def _agree(reader, paths):
+    found, why = reader.read([str(path) for path in paths])
+    assert found.dtype == np.float32
+    for vector, said, path in zip(found, why, paths, strict=True):
+        alone = _general(path)
+        if isinstance(alone, str):
+            assert said == alone
+            assert not vector.any()
+        else:
+            assert said is None
+            np.testing.assert_array_equal(vector, alone)
+
+
+@given(st.lists(_examples(), min_size=1, max_size=6), st.lists(st.integers(0, 5), max_size=12))
+def test_many_at_once_are_read_as_each_alone_however_they_are_written(examples, order):
+    with TemporaryDirectory() as folder:
+        paths = [_framed(Path(folder) / str(i), data) for i, data in enumerate(examples)]
+        again = [paths[i % len(paths)] for i in order]
+        _agree(_tfrecord.Reader("embedding", 3), paths + again)
+
+
+@given(st.lists(FLOATS.filter(lambda values: len(values) == 3), min_size=2, max_size=5))
+def test_many_of_another_library_are_read(rows):
+    with TemporaryDirectory() as folder:
+        paths = [
+            _written(Path(folder) / str(i), embedding=("float", row)) for i, row in enumerate(rows)
+        ]
+        _agree(_tfrecord.Reader("embedding", 3), paths)
+
+
+def test_the_last_of_two_equal_lists_counts_whichever_was_seen_first(tmp_path):
+    """Two entries of one name with equal floats: a search for the floats would find the first."""
+
+    def twice(first, last):
+        lists = [_field(2, _field(2, _list_of(row, []))) for row in (first, last)]
+        entries = [_field(1, _field(1, b"embedding") + each) for each in lists]
+        return _field(1, b"".join(entries))
+
+    one, two = [1.0, 2.0, 3.0], [4.0, 5.0, 6.0]
+    made = [(one, one), (two, one), (one, two)]
+    paths = [_framed(tmp_path / str(i), twice(*pair)) for i, pair in enumerate(made)]
+    found, why = _tfrecord.Reader("embedding", 3).read([str(path) for path in paths])
+    assert found.tolist() == [one, one, two]
+    assert why == [None] * 3
+
+
+def test_among_many_a_file_cut_or_changed_anywhere_is_told_as_alone(one, tmp_path):
+    data = one.read_bytes()
+    paths = [one]
+    for i in range(len(data)):
+        for name, spoilt in (
+            (f"cut{i}", data[:i]),
+            (f"changed{i}", data[:i] + bytes([data[i] ^ 0x10]) + data[i + 1 :]),
+        ):
+            paths.append(tmp_path / name)
+            paths[-1].write_bytes(spoilt)
+    longer = tmp_path / "longer"
+    longer.write_bytes(data + b"x")
+    odd = _written(tmp_path / "odd", embedding=("float", [1.0, np.nan, np.inf]))
+    _agree(_tfrecord.Reader("embedding", 3), [*paths, longer, tmp_path / "none", tmp_path, odd])
+
+
+def test_files_that_are_written_alike_are_taken_apart_once(tmp_path, monkeypatch):
+    paths = [_written(tmp_path / str(i), embedding=("float", [i, 0.5, -2.0])) for i in range(5)]
+    apart, find = [], _tfrecord._find
+    monkeypatch.setattr(_tfrecord, "_find", lambda *given: apart.append(given) or find(*given))
+    found, why = _tfrecord.Reader("embedding", 3).read([str(path) for path in paths])
+    assert found[:, 0].tolist() == [0, 1, 2, 3, 4]
+    assert why == [None] * 5
+    assert len(apart) == 1

@@ -3,8 +3,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import kstest
 
-from cxrfair.images.augment import AugmentConfig, augment, draws
+from cxrfair.images.augment import AugmentConfig, augment, draws, normals
 
 OFF = {"flip": 0.0, "rotation_degrees": 0.0, "shift": 0.0, "intensity": 0.0, "crop": 0.0}
 ALL = {"flip": 0.5, "rotation_degrees": 20.0, "shift": 0.1, "intensity": 0.2, "crop": 0.3}
@@ -158,3 +159,13 @@ def test_draws_are_uniform_and_unrelated(over):
     np.testing.assert_allclose(u.var(0), 1 / 12, atol=0.003)
     assert np.abs(np.corrcoef(u.T) - np.eye(9)).max() < 0.03
     assert np.abs(np.corrcoef(u[:-1, 0], u[1:, 0])[0, 1]) < 0.03
+
+
+def test_normal_draws_are_normal_and_hang_on_the_key_alone():
+    key = np.arange(400) * 7919
+    drawn = normals(key, 300)
+    assert (drawn.dtype, drawn.shape) == (np.float32, (400, 300))
+    assert kstest(drawn.ravel(), "norm").pvalue > 0.01
+    assert np.abs(np.corrcoef(drawn[:40]) - np.eye(40)).max() < 0.3
+    np.testing.assert_array_equal(normals(key[[7, 3, 7]], 300), drawn[[7, 3, 7]])
+    np.testing.assert_array_equal(normals(key[:2], 10), drawn[:2, :10])

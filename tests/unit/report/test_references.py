@@ -276,6 +276,47 @@ def test_a_study_of_one_data_set_shows_and_notes_that_alone(fair, made):
     assert "85.80" not in words
 
 
+@pytest.fixture(scope="module")
+def class_balanced():
+    return read(FOLDER / "class_balanced.yaml")
+
+
+INTERSECTION = "income x insurance_coverage x race"
+
+
+def test_af_of_class_balanced_fine_tuning_is_noted_where_it_is_no_difference(class_balanced):
+    (table,) = class_balanced.tables
+    rows = {row.name: row.printed[INTERSECTION]["mimic_cxr"] for row in table.rows}
+    assert [column.metric for column in table.columns] == [
+        "auroc", "eo_diff", "balanced_accuracy", "af",
+    ]  # fmt: skip
+    ours = "Fair Class-balanced Fine-tuning (Ours)"
+    away = {name: round(wacc - eo - af, 4) for name, (_, eo, wacc, af) in rows.items()}
+    assert away == {"ERM": 0, "Fine-tuning": 0, "DFR": 0.027, ours: 0.0001}
+    said = notes_at(class_balanced, "Table 2", block=INTERSECTION, row="DFR", metric="af")
+    auc, eo, wacc, af = rows["DFR"]
+    assert f"{wacc - eo:.4f}, not {af:.4f}" in said
+    assert round(0.6256 - eo, 4) == af
+    assert wacc - eo > rows[ours][3] == max(each[3] for each in rows.values())
+    assert sorted(each[2] for each in rows.values())[-2:] == [rows["ERM"][2], wacc]
+    place = {"block": INTERSECTION, "row": ours, "metric": "balanced_accuracy"}
+    lowest = notes_at(class_balanced, "Table 2", **place)
+    for i in (0, 2):
+        assert rows[ours][i] == min(each[i] for each in rows.values())
+    for less in (rows["ERM"][2] - rows[ours][2], wacc - rows[ours][2]):
+        assert f"{less:.4f}" in lowest
+    for less in (rows["ERM"][1] - rows[ours][1], eo - rows[ours][1]):
+        assert f"{less:.4f}" in lowest
+
+
+def test_the_groups_of_class_balanced_fine_tuning_add_up_to_what_is_said(class_balanced):
+    (said,) = [n.text for n in class_balanced.tables[0].footnotes if "Table 1" in n.text]
+    counts = (20638, 10650, 20308, 26261, 50499, 9666, 13214, 5261)
+    assert all(f"{count:,}" in said for count in counts)
+    assert f"add up to {sum(counts):,}, not to the printed total of 193,730" in said
+    assert f"add up to {190_000 + 2_500:,}" in said
+
+
 def test_a_file_that_is_no_yaml_is_named(tmp_path):
     (tmp_path / "odd.yaml").write_text("title: [", encoding="utf-8")
     with pytest.raises(PrintedError, match=r"^odd\.yaml: "):

@@ -232,7 +232,7 @@ def test_for_a_gpu_the_thread_holds_pinned_memory_of_that_gpu(store, examples, m
     source = Source(examples, store, OFF, gpu)
     with closing(batches._ahead(lambda p: batches._read(source, p), [np.arange(3)], gpu)) as found:
         held = next(found)
-    assert held.pixels.dtype == torch.uint8
+    assert held.values.dtype == torch.uint8
     assert pinned == [torch.uint8, torch.float32, torch.int64, torch.int64]
     ((device, thread),) = chosen
     assert device == gpu

@@ -106,6 +106,7 @@ def test_the_card_states_how_the_network_was_made(spec, train):
         "selected_epoch": 2,
         "early_epoch": 2,
         "epochs": 2,
+        "mlp": None,
     }
 
 
