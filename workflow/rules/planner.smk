@@ -16,8 +16,20 @@ def refresh_manifests():
         refresh(dataset, Path(source["root"]), paths, Path(memory(dataset)))
 
 
+def plan_only_when_a_job_ends():
+    """Take Snakemake's own limit of 100 jobs a second away; one that a user asked for stays.
+
+    Under a limit Snakemake 9 looks at all that is ready again a second after each look, and each job
+    that ends starts such a round of its own: after a hundred jobs planning keeps a core busy.
+    """
+    limiter = workflow.scheduler.job_rate_limiter
+    if limiter is not None and (limiter.max_jobs, limiter.timespan) == (100, 1):
+        workflow.scheduler.job_rate_limiter = None
+
+
 def begin():
     """Refuse results of unknown origin and open the tracker, once, before the first job."""
+    plan_only_when_a_job_ends()
     if os.environ.get("CXRFAIR_PLANNER") == "dvc":  # DVC compared every file with its lock
         refuse_unlisted()
     else:

@@ -27,16 +27,18 @@ def rank_correlation(x: Array, y: Array, resamples: int, confidence: float) -> C
     """Correlate the ranks of two measures of the same variants (n,) (Spearman 1904).
 
     Variants without either are left out. The interval is a percentile bootstrap over variants,
-    which are taken as a sample of those there could be; few variants make it wide. NaN with a note
-    with fewer than four, or where one measure is the same of all.
+    which are taken as a sample of those there could be; few variants make it wide. It does not
+    depend on the order they are given in. NaN with a note with fewer than four, or where one
+    measure is the same of all.
     """
     known = ~(np.isnan(x) | np.isnan(y))
     n, nothing = int(known.sum()), (np.nan, np.nan, np.nan)
     if n < FEWEST:
         return Correlation(n, *nothing, f"fewer than {FEWEST} variants")
     drawn = np.random.default_rng(SEED).integers(n, size=(resamples, n))
-    order = np.concatenate([np.arange(n)[None], drawn])
-    draws = _spearman(x[known][order], y[known][order])
+    ordered = np.flatnonzero(known)[np.lexsort((y[known], x[known]))]
+    order = ordered[np.concatenate([np.arange(n)[None], drawn])]
+    draws = _spearman(x[order], y[order])
     if np.isnan(draws[0]):
         return Correlation(n, *nothing, "the same of all variants")
     low, high = percentile(draws[None, 1:], confidence)

@@ -37,9 +37,21 @@ def test_the_interval_is_that_of_resampled_variants():
     y = x + rng.normal(size=12)
     found = rank_correlation(x, y, **MANY)
     drawn = np.random.default_rng(0).integers(12, size=(400, 12))
-    each = [spearmanr(x[row], y[row]).statistic for row in drawn]
+    each = [spearmanr(x[row], y[row]).statistic for row in np.argsort(x)[drawn]]
     assert (found.low, found.high) == pytest.approx(tuple(np.quantile(each, [0.05, 0.95])))
     assert found.low < found.value < found.high
+
+
+@given(
+    x=arrays.arrays(np.float64, 8, elements=st.integers(0, 3).map(float)),
+    y=arrays.arrays(np.float64, 8, elements=st.sampled_from([0.0, 1.0, 2.0, np.nan])),
+    order=st.permutations(range(8)),
+)
+def test_the_order_of_variants_changes_neither_value_nor_interval(x, y, order):
+    of_both = (rank_correlation(a, b, 60, 0.9) for a, b in ((x, y), (x[order], y[order])))
+    (n, *one, note), (n_again, *other, note_again) = of_both
+    assert (n, note) == (n_again, note_again)
+    np.testing.assert_allclose(one, other, atol=1e-12)
 
 
 def test_the_same_order_is_one_and_more_variants_narrow_the_interval():
