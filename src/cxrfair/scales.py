@@ -82,5 +82,20 @@ def split_section(params: Mapping[str, Any], study: Mapping[str, Any]) -> dict[s
     return overridden(shared, own)
 
 
+def cohort_section(params: Mapping[str, Any], study: Mapping[str, Any]) -> dict[str, Any]:
+    """Return section `cohort` as it holds for a study: its own `cohort` where that says something."""
+    return overridden(params["cohort"], study.get("cohort", {}))
+
+
+def rebalance_section(params: Mapping[str, Any], name: str) -> tuple[str, dict[str, Any]]:
+    """Return the strategy of an entry of section `rebalance`, and its settings.
+
+    An entry is named as its strategy, or says under `strategy` which one it is.
+    """
+    own = dict(params["rebalance"][name])
+    strategy = own.pop("strategy", name)
+    return strategy, own
+
+
 def _one_kind(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
     return bool(new.get("kind", old.get("kind")) == old.get("kind"))

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError, create_model, field_validator
 
-from cxrfair import datasets, labels, methods, rebalance, text, variants
+from cxrfair import datasets, heads, labels, methods, rebalance, text, variants
 from cxrfair.audit import AuditConfig
 from cxrfair.cohort.attributes import ATTRIBUTES
 from cxrfair.cohort.filters import CohortConfig
@@ -18,7 +18,7 @@ from cxrfair.labels import LabelConfig
 from cxrfair.phantom import PhantomConfig, intervention
 from cxrfair.probes import ProbeConfig
 from cxrfair.report import ReportConfig
-from cxrfair.scales import resolve, split_section
+from cxrfair.scales import cohort_section, rebalance_section, resolve, split_section
 from cxrfair.shown import DrawConfig
 from cxrfair.splits import SplitConfig
 from cxrfair.studies import Study, printed, single, trained
@@ -27,7 +27,8 @@ from cxrfair.thresholds import ThresholdConfig
 from cxrfair.tracking import TrackingConfig
 from cxrfair.training.config import TrainConfig
 
-LINKABLE = ("encounters", "surroundings", "annotations")  # kinds that say more of an image
+# Kinds that say more of an image, or of what it looks like.
+LINKABLE = ("encounters", "surroundings", "annotations", "embeddings")
 
 
 class Source(Section):
@@ -65,11 +66,9 @@ def params_type() -> type[Section]:
             _registry("Methods", {n: methods.get(n).config_type for n in methods.names()}),
             ...,
         ),
+        heads=(_registry("Heads", {n: heads.get(n).Config for n in heads.names()}), ...),
         text=(TextConfig, ...),
-        rebalance=(
-            _registry("Rebalance", {n: rebalance.get(n).Config for n in rebalance.names()}),
-            ...,
-        ),
+        rebalance=(dict[str, dict[str, Any]], ...),
         draw=(DrawConfig, ...),
         threshold=(ThresholdConfig, ...),
         audit=(AuditConfig, ...),
@@ -101,6 +100,8 @@ def check(params: Mapping[str, Any]) -> Section:
     ]
     for name, source in parsed.data.items():
         faults += _data_faults(name, source, parsed)
+    for name in parsed.rebalance:
+        faults += _rebalance_faults(name, parsed)
     wanted = [label for study in parsed.studies.values() for label in study.labels]
     further = [label for study in parsed.studies.values() for label in study.downstream]
     faults += labels.faults(parsed.labels, [*wanted, *further])
@@ -139,6 +140,19 @@ def _data_faults(name: str, source: Source, params: Any) -> list[str]:
     return faults
 
 
+def _rebalance_faults(name: str, params: Any) -> list[str]:
+    """List what is wrong with one entry of `rebalance`."""
+    strategy, values = rebalance_section({"rebalance": params.rebalance}, name)
+    if strategy not in rebalance.names():
+        have = ", ".join(rebalance.names())
+        return [f"params.yaml rebalance.{name}: no strategy {strategy!r}; have {have}"]
+    try:
+        rebalance.get(strategy).Config.parse(json.dumps(values), f"rebalance.{name}")
+    except ConfigError as error:
+        return [str(error)]
+    return []
+
+
 def _kind(name: str) -> str:
     """Return what a data set holds; empty if there is none of that name."""
     return datasets.get(name).KIND if name in datasets.names() else ""
@@ -157,28 +171,56 @@ def _faults(name: str, study: Study, params: Any) -> list[str]:
         for dataset in study.datasets
         if dataset in params.data and _kind(dataset) not in {"images", ""}
     ]
-    faults += [*_split_faults(name, study, params), *_paper_faults(where, study)]
+    faults += [*_section_faults(name, study, params), *_paper_faults(where, study)]
+    faults += _input_faults(where, study, params)
     faults += [f"{where}.{fault}" for fault in intervention.faults(study.effects)]
     faults += [*_effect_faults(where, study), *_product_faults(where, study)]
     attributes = (*ATTRIBUTES, *params.sdoh.attributes)
     faults += _attribute_faults(f"{where}.attributes", single(study.attributes), attributes)
     for row, variant in study.variants.items():
         place = f"{where}.variants.{row}"
-        if variant.post is None:
+        if variant.method is not None:
             faults += variants.faults(place, study, row, params)
         else:
+            faults += variants.head_faults(place, study, variant, params)
             faults += _attribute_faults(f"{place}.groups", variant.groups, attributes)
     return faults
 
 
-def _split_faults(name: str, study: Study, params: Any) -> list[str]:
-    """List what is wrong with section `split` as a study changes it."""
-    values = split_section(params.model_dump(include={"split"}), study.model_dump())
-    try:
-        SplitConfig.parse(json.dumps(values), f"studies.{name}.split")
-    except ConfigError as error:
-        return [str(error)]
-    return []
+def _section_faults(name: str, study: Study, params: Any) -> list[str]:
+    """List what is wrong with sections `split` and `cohort` as a study changes them."""
+    shared, own = params.model_dump(include={"split", "cohort"}), study.model_dump()
+    kinds: dict[str, tuple[type[Section], dict[str, Any]]] = {
+        "split": (SplitConfig, split_section(shared, own)),
+        "cohort": (CohortConfig, cohort_section(shared, own)),
+    }
+    faults = []
+    for key, (kind, values) in kinds.items():
+        try:
+            kind.parse(json.dumps(values), f"studies.{name}.{key}")
+        except ConfigError as error:
+            faults.append(str(error))
+    return faults
+
+
+def _input_faults(where: str, study: Study, params: Any) -> list[str]:
+    """List data sets without vectors of a study that reads them, and products made of pictures."""
+    if study.inputs == "images":
+        return []
+    faults = []
+    for name in study.datasets:
+        link = params.data[name].link if name in params.data else ()
+        found = [other for other in link if _kind(other) == "embeddings"]
+        if name in params.data and len(found) != 1:
+            faults.append(
+                f"{where}.inputs: 'embeddings', and {name} is linked to {len(found)} data sets of "
+                f"embeddings; one is needed under data.{name}.link"
+            )
+    if drawn := sorted({"maps", "saliency"} & {*study.products}):
+        faults.append(f"{where}.products: {drawn} are of pictures; {where}.inputs is 'embeddings'")
+    if study.effects:
+        faults.append(f"{where}.effects: measured on pictures; {where}.inputs is 'embeddings'")
+    return faults
 
 
 def _effect_faults(where: str, study: Study) -> list[str]:

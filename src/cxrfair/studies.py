@@ -11,7 +11,13 @@ from cxrfair.errors import CxrfairError
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 Post = Literal["equalised_odds", "equal_opportunity"]
-OF_TRAINING = frozenset({"method", "rebalance", "settings", "train"})
+KINDS = ("method", "head", "post")  # what a variant may be, by the key that says which
+UNUSED: dict[str, frozenset[str]] = {
+    "method": frozenset(),
+    "head": frozenset({"rebalance", "train"}),
+    "post": frozenset({"rebalance", "settings", "train"}),
+}
+TAKEN = {"head": "features", "post": "scores"}  # of its upstream
 Tuned = Literal["settings", "train"]  # what a search draws, by the keys of a variant
 REFERENCES = Path("workflow/references")  # papers' printed numbers, one file each
 SEPARATOR = " x "  # between the attributes of an intersection, and between their values
@@ -22,18 +28,24 @@ class StudyError(CxrfairError):
 
 
 class Variant(Section):
-    """One row of a study's tables: a method on a (rebalanced) training list, or other thresholds.
+    """One row of a study's tables: a trained network, a last layer, or other thresholds.
+
+    With `method` a network is trained on a (rebalanced) training list.
 
     `groups` are the attributes (and, for a binary task, labels) whose cells the method is told
     about; empty for methods that are blind to groups. `upstream` names the variant whose model a
     method starts from, where the study has several that would do. `settings` and `train` replace
     values of the method's section and of `train` for this variant alone.
 
-    With `post` in place of `method` nothing is trained: the scores are those of `upstream`, and
-    thresholds are fitted for each of `groups`, cells of attributes (`group_thresholds`).
+    With `head` in its place last layers are fitted on the features of `upstream`, in as many trials
+    as the study says.
+
+    With `post` nothing is trained: the scores are those of `upstream`, and thresholds are fitted for
+    each of `groups`, cells of attributes (`group_thresholds`).
     """
 
     method: Name | None = None
+    head: Name | None = None
     post: Post | None = None
     rebalance: Name = "none"
     groups: tuple[str, ...] = ()
@@ -42,17 +54,18 @@ class Variant(Section):
     train: dict[str, Any] = {}
 
     @model_validator(mode="after")
-    def _trained_or_post_processed(self) -> Self:
-        if self.post is None and self.method is None:
-            raise ValueError("neither `method` nor `post`; allowed: one of them")
-        if self.post is None:
-            return self
-        unused = sorted(self.model_fields_set & OF_TRAINING)
+    def _is_one_kind(self) -> Self:
+        kinds = [key for key in KINDS if getattr(self, key) is not None]
+        if len(kinds) != 1:
+            allowed = " or ".join(f"`{key}`" for key in KINDS)
+            raise ValueError(f"{' and '.join(kinds) or 'none'}; allowed: one of {allowed}")
+        (kind,) = kinds
+        unused = sorted(self.model_fields_set & UNUSED[kind])
         if unused:
-            raise ValueError(f"{unused}; a variant with `post` is not trained, leave them out")
-        if self.upstream is None:
-            raise ValueError("no `upstream`; `post` needs the variant whose scores it takes")
-        if not self.groups:
+            raise ValueError(f"{unused}; a variant with `{kind}` has no use for it, leave it out")
+        if kind != "method" and self.upstream is None:
+            raise ValueError(f"no `upstream`; `{kind}` needs the variant whose {TAKEN[kind]} it takes")
+        if kind == "post" and not self.groups:
             raise ValueError("no `groups`; `post` needs the attributes its groups are made of")
         return self
 
@@ -77,9 +90,11 @@ class Study(Section):
     model beside its predictions: features of all images, maps of what it looks at in some. With a
     `search` each trained variant's settings are chosen among draws before it is trained. `paper`
     names the file of workflow/references whose printed numbers stand beside the study's. `split`
-    replaces values of the section of that name. `effects` gives, of an attribute, the two values
-    (S-, S+) between which its effects on scores are measured, on phantoms alone. `downstream` are
-    labels for which heads are fitted anew on the features of every model.
+    and `cohort` replace values of the sections of those names. With `inputs: embeddings` networks
+    see the vectors of a linked data set in place of pictures. `trials` is how often each variant
+    with a `head` is fitted. `effects` gives, of an attribute, the two values (S-, S+) between which
+    its effects on scores are measured, on phantoms alone. `downstream` are labels for which heads
+    are fitted anew on the features of every model.
     """
 
     datasets: tuple[Name, ...] = Field(min_length=1)
@@ -90,7 +105,10 @@ class Study(Section):
     products: tuple[Literal["embeddings", "maps", "saliency"], ...] = ()
     effects: dict[Name, tuple[str, str]] = {}
     downstream: tuple[Name, ...] = ()
+    inputs: Literal["images", "embeddings"] = "images"
     split: dict[str, Any] = {}
+    cohort: dict[str, Any] = {}
+    trials: Annotated[int, Field(ge=1)] = 1
     seeds: tuple[NonNegativeInt, ...] = Field(min_length=1)
     search: Search | None = None
     paper: Name | None = None
@@ -106,18 +124,24 @@ class Study(Section):
         return self
 
     @model_validator(mode="after")
-    def _scores_are_of_trained_variants(self) -> Self:
+    def _upstreams_are_trained(self) -> Self:
         have = trained(self)
         for name, variant in self.variants.items():
-            if variant.post is not None and variant.upstream not in have:
-                given = f"variants.{name}.upstream: {variant.upstream!r}"
-                raise ValueError(f"{given}; `post` takes the scores of one of {list(have)}")
+            for kind, taken in TAKEN.items():
+                if getattr(variant, kind) is not None and variant.upstream not in have:
+                    given = f"variants.{name}.upstream: {variant.upstream!r}"
+                    raise ValueError(f"{given}; `{kind}` takes the {taken} of one of {list(have)}")
         return self
 
 
 def trained(study: Study) -> tuple[str, ...]:
-    """Name the variants that have a training of their own, in the study's order."""
-    return tuple(name for name, variant in study.variants.items() if variant.post is None)
+    """Name the variants that have a network of their own, in the study's order."""
+    return tuple(name for name, variant in study.variants.items() if variant.method is not None)
+
+
+def headed(study: Study) -> tuple[str, ...]:
+    """Name the variants that are last layers on another's features, in the study's order."""
+    return tuple(name for name, variant in study.variants.items() if variant.head is not None)
 
 
 def scored_by(study: Study, variant: str) -> str:

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from cxrfair import methods
+from cxrfair import heads, methods
 from cxrfair.config import ConfigError, Section
-from cxrfair.pretrained import BackboneError, origin
+from cxrfair.backbones import BackboneError, origin
 from cxrfair.ranges import within
 from cxrfair.scales import overridden, train_section
 from cxrfair.search import free
@@ -20,10 +20,12 @@ def faults(where: str, study: Study, name: str, params: Any) -> list[str]:
     """List what is wrong with one variant of a study that is trained."""
     variant = study.variants[name]
     method, found = str(variant.method), []
-    for kind, chosen in (("methods", method), ("rebalance", variant.rebalance)):
-        have = [key for key, value in getattr(params, kind) if value is not None]
-        if chosen not in have:
-            found.append(f"{where}: no {chosen!r} under {kind}; have {have}")
+    have = [key for key, value in params.methods if value is not None]
+    if method not in have:
+        found.append(f"{where}: no {method!r} under methods; have {have}")
+    if variant.rebalance not in params.rebalance:
+        have = list(params.rebalance)
+        found.append(f"{where}: no {variant.rebalance!r} under rebalance; have {have}")
     if not found:
         found += _group_faults(where, method, variant.groups)
         found += _override_faults(where, method, variant, params)
@@ -31,6 +33,28 @@ def faults(where: str, study: Study, name: str, params: Any) -> list[str]:
     if study.search is not None and not found:
         found += _search_faults(where, study.search, variant, params)
     return found
+
+
+def head_faults(where: str, study: Study, variant: Variant, params: Any) -> list[str]:
+    """List what is wrong with a variant that is a last layer on another's features."""
+    if variant.head is None:
+        return []
+    have = [key for key, value in params.heads if value is not None]
+    if variant.head not in have:
+        return [f"{where}: no {variant.head!r} under heads; have {have}"]
+    head, faults = heads.get(variant.head), []
+    values = overridden(getattr(params.heads, variant.head).model_dump(), variant.settings)
+    try:
+        head.Config.parse(json.dumps(values), f"{where.split(' ')[1]}.settings")
+    except ConfigError as error:
+        faults.append(str(error))
+    if head.USES_GROUPS and not variant.groups:
+        faults.append(f"{where}.groups: empty; {variant.head} needs the attributes of its groups")
+    if variant.groups and not head.USES_GROUPS:
+        faults.append(f"{where}.groups: {list(variant.groups)}; {variant.head} is blind to groups")
+    if "embeddings" not in study.products:
+        faults.append(f"{where}.head: made of features; add 'embeddings' to the study's products")
+    return faults
 
 
 def _search_faults(where: str, search: Search, variant: Variant, params: Any) -> list[str]:

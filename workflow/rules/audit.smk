@@ -35,8 +35,8 @@ rule localise:
         truth=truth_of,
         annotations=annotations_of,
         cohort=rules.group.output.cohort,
-        pixels=rules.images.output.pixels,
-        index=rules.images.output.index,
+        pixels=seen("pixels"),
+        index=seen("index"),
         code=code("localise", *plugged_in("phantom.findings")),
     output:
         localisation="results/metrics/{study}/{dataset}/localisation.parquet",

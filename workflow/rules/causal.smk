@@ -86,8 +86,8 @@ rule explain:
         splits=rules.split.output.splits,
         cohort=rules.group.output.cohort,
         truth=truth_of,
-        pixels=rules.images.output.pixels,
-        index=rules.images.output.index,
+        pixels=seen("pixels"),
+        index=seen("index"),
         code=code("explain", *plugged_in("methods", "phantom.findings")),
     output:
         maps="results/predictions/{study}/{dataset}/saliency.npy",
@@ -124,8 +124,8 @@ rule overlap:
         where=rules.explain.output.where,
         pictures=rules.explain.output.pictures,
         cohort=rules.group.output.cohort,
-        pixels=rules.images.output.pixels,
-        index=rules.images.output.index,
+        pixels=seen("pixels"),
+        index=seen("index"),
         code=code("overlap"),
     output:
         overlap="results/metrics/{study}/{dataset}/overlap.parquet",

@@ -1,13 +1,14 @@
 import json
 import os
 import shutil
+from collections import namedtuple
 from pathlib import Path
 
 from cxrfair import datasets, text
 from cxrfair.provenance import closure, declared
-from cxrfair.scales import overridden, resolve, split_section, train_section
+from cxrfair.scales import cohort_section, overridden, rebalance_section, resolve, split_section, train_section
 from cxrfair.statistics.uncertainty import Uncertainty
-from cxrfair.studies import Study, printed, scored_by, trained, upstream_of
+from cxrfair.studies import Study, headed, printed, scored_by, trained, upstream_of
 
 
 wildcard_constraints:
@@ -25,6 +26,7 @@ MARKER = "PHANTOM.txt"  # lies in every simulated data set, wherever it was move
 SESSION = "CXRFAIR_TRACKING"
 SHARDS = settings["images"]["shards"]
 LINKABLE = {"encounters": "encounters", "surroundings": "surroundings", "annotations": "marks"}
+LOOKS = "embeddings"  # a linked data set of this kind is read only where a study's inputs are
 GPUS = 1 if shutil.which("nvidia-smi") else 0
 STUDIES = settings["studies"]
 DATA = settings["data"]
@@ -65,15 +67,64 @@ def of_linked(kind, product):
     return files
 
 
+Place = namedtuple("Place", ["study", "dataset"])  # what `seen` asks of wildcards
+
+
+def seen(part):
+    """What a study's networks see: pictures, or vectors of a linked data set; `part` of the store."""
+
+    def file(wildcards):
+        if study_of(wildcards).get("inputs", "images") == "embeddings":
+            store = rules.vectors.output
+            named = {"pixels": store.values, "index": store.index, "summary": store.summary}
+        else:
+            store = rules.images.output
+            named = {"pixels": store.pixels, "index": store.index, "summary": store.summary}
+        return named[part].format(dataset=wildcards.dataset)
+
+    return file
+
+
 def options(wildcards):
     """A data set's own settings as JSON."""
     return json.dumps(DATA[wildcards.dataset].get("options", {}), sort_keys=True)
 
 
 def used():
-    """Data sets that a study names, and those these are linked to."""
-    named = {dataset for study in STUDIES.values() for dataset in study["datasets"]}
-    return named | {other for dataset in named for other in linked_to(dataset)}
+    """Data sets that a study names, and what it reads of those these are linked to."""
+    found = set()
+    for study in STUDIES.values():
+        reads_vectors = study.get("inputs", "images") == LOOKS
+        for dataset in study["datasets"]:
+            others = [o for o in linked_to(dataset) if reads_vectors or not holds_vectors(o)]
+            found |= {dataset, *others}
+    return found
+
+
+def holds_vectors(dataset):
+    return datasets.get(dataset).KIND == LOOKS
+
+
+def embeddings_of(wildcards):
+    """The linked data set that holds the vectors of a data set's images."""
+    (found,) = linked_to(wildcards.dataset, LOOKS)
+    return found
+
+
+def looks(wildcards):
+    """What the training images look like, for a strategy that reads it: pixels or vectors, index."""
+    reads = declared(f"cxrfair.{rebalance_code(wildcards)}", "READS_FEATURES") == "True"
+    return [seen("pixels")(wildcards), seen("index")(wildcards)] if reads else []
+
+
+def rebalance_code(wildcards):
+    return f"rebalance.{rebalance_section(settings, wildcards.strategy)[0]}"
+
+
+def rebalancing(wildcards):
+    """The strategy of an entry of section `rebalance`, and its settings as JSON."""
+    strategy, own = rebalance_section(settings, wildcards.strategy)
+    return {"strategy": strategy, "config": json.dumps(own, sort_keys=True)}
 
 
 def strategy_of(variant):
@@ -135,8 +186,14 @@ def trained_keys(study):
     return [key for key in model_keys(study) if key[1] in own]
 
 
+def headed_keys(study):
+    """Those of `model_keys` that are last layers on the features of a trained one."""
+    own = headed(parsed(study))
+    return [key for key in model_keys(study) if key[1] in own]
+
+
 def scored_keys(study):
-    """The trained models whose scores each of `model_keys` takes: its own, or its upstream's."""
+    """The models whose scores each of `model_keys` takes: its own, or its upstream's."""
     of = parsed(study)
     return [(d, scored_by(of, v), s) for d, v, s in model_keys(study)]
 
@@ -160,19 +217,18 @@ def per_dataset(pattern):
     return files
 
 
-def keys_of_dataset(wildcards):
-    """Variant and seed of every model of one data set of a study that was trained."""
-    keys = trained_keys(study_of(wildcards))
-    return [(v, s) for d, v, s in keys if d == wildcards.dataset]
+def keys_of_dataset(wildcards, keys_of=trained_keys):
+    """Variant and seed of every model of one data set of a study that was trained (`keys_of`)."""
+    return [(v, s) for d, v, s in keys_of(study_of(wildcards)) if d == wildcards.dataset]
 
 
-def models_of_dataset(pattern):
+def models_of_dataset(pattern, keys_of=trained_keys):
     """Paths of the models of one data set of a study, in the order of `keys_of_dataset`."""
 
     def files(wildcards):
         return [
             pattern.format(study=wildcards.study, dataset=wildcards.dataset, variant=v, seed=s)
-            for v, s in keys_of_dataset(wildcards)
+            for v, s in keys_of_dataset(wildcards, keys_of)
         ]
 
     return files
@@ -202,6 +258,12 @@ def measured(name):
     study = STUDIES[name]
     made = [d for d in study["datasets"] if d in SIMULATED and study.get("effects")]
     return [rules.effects.output.effects.format(study=name, dataset=d) for d in made]
+
+
+def tried(name):
+    """How every trial of a study's last layers does, where it has any."""
+    have = STUDIES[name]["datasets"] if headed(parsed(STUDIES[name])) else []
+    return [rules.trials.output.trials.format(study=name, dataset=d) for d in have]
 
 
 def refitted(name):
@@ -371,6 +433,41 @@ def searched(name):
     return [rules.choose.output.search.format(study=name, dataset=d, variant=v) for d, v in of]
 
 
+def heads_of_studies():
+    """A pattern of the names of studies that holds where what follows is one of its last layers."""
+    found = {name: headed(parsed(study)) for name, study in STUDIES.items()}
+    parts = [f"{n}(?=/[a-z0-9_]+/(?:{'|'.join(own)})/)" for n, own in found.items() if own]
+    return "|".join(parts) or "(?!)"  # that of nothing
+
+
+def of_upstream(pattern):
+    """A path of the variant that a last layer takes the features of."""
+
+    def file(wildcards):
+        return pattern.format(**{**wildcards, "variant": variant_of(wildcards)["upstream"]})
+
+    return file
+
+
+def head_code(wildcards):
+    return f"heads.{variant_of(wildcards)['head']}"
+
+
+def head_spec(wildcards):
+    """Everything that decides the trials of a variant beside their data, as one line of JSON."""
+    study, variant = study_of(wildcards), variant_of(wildcards)
+    head = variant["head"]
+    spec = {
+        "head": head,
+        "settings": overridden(settings["heads"][head], variant.get("settings", {})),
+        "groups": variant.get("groups", []),
+        "labels": study["labels"],
+        "seed": int(wildcards.seed),
+        "trials": study.get("trials", 1),
+    }
+    return json.dumps(spec, sort_keys=True)
+
+
 def scores(wildcards):
     """Predictions that a variant decides upon: its own, or those of its upstream."""
     variant = scored_by(parsed(study_of(wildcards)), wildcards.variant)
@@ -424,17 +521,19 @@ def study_files(name):
         "overlap": asked(name, "saliency", rules.overlap.output.overlap),
         "panels": asked(name, "saliency", rules.overlap.output.panels),
         "downstream": refitted(name),
+        "trials": tried(name),
         "search": searched(name),
         "paper": [str(path) for path in [printed(parsed(STUDIES[name]))] if path],
         "flows": each_dataset(rules.cohort.output.flow),
         "cohorts": each_dataset(rules.group.output.cohort),
         "targets": each_dataset(rules.cohort.output.targets),
         "splits": each_dataset(rules.split.output.splits),
-        "decoding": each_dataset(rules.images.output.summary),
+        "decoding": [seen("summary")(Place(name, d)) for d in datasets],
         "cuts": each_dataset(rules.group.output.cuts),
         "leakage": each_dataset(rules.split.output.leakage),
         "thresholds": each_model(rules.threshold.output.thresholds, model_keys),
         "cards": each_model(rules.train.output.card),
+        "head_cards": each_model(rules.heads.output.card, headed_keys),
         "made_with": each_model(rules.train.output.made_with),
     }
 

@@ -213,12 +213,44 @@ rule images:
         " --refused .cxrfair/quarantine/{wildcards.dataset}.csv 2> {log}"
 
 
+rule vectors:
+    input:
+        records=rules.ingest.output.records,
+        tables=lambda w: manifest(embeddings_of(w), "tables"),
+        files=lambda w: manifest(embeddings_of(w), "images"),
+        code=code("vectors", lambda w: f"datasets.{embeddings_of(w)}"),
+    output:
+        values="data/vectors/{dataset}/values.npy",
+        index="data/vectors/{dataset}/index.parquet",
+        quarantine="data/vectors/{dataset}/quarantine.csv",
+        summary="data/vectors/{dataset}/summary.json",
+    log:
+        "logs/vectors/{dataset}.log",
+    benchmark:
+        "logs/vectors/{dataset}.tsv"
+    conda:
+        "../envs/cxrfair.yaml"
+    threads: 4
+    params:
+        source=lambda w: embeddings_of(w),
+        root=lambda w: DATA[embeddings_of(w)]["root"],
+        config=section("images"),
+    message:
+        "read the embeddings of the images of {wildcards.dataset}"
+    shell:
+        "python -m cxrfair.stages.vectors --records {input.records} --source {params.source}"
+        " --root {params.root:q} --config {params.config:q} --workers {threads}"
+        " --values {output.values} --index {output.index} --quarantine {output.quarantine}"
+        " --summary {output.summary}"
+        " --refused .cxrfair/quarantine/{wildcards.dataset}.vectors.csv 2> {log}"
+
+
 rule cohort:
     input:
         records=demographics,
         flows=earlier_flows,
         labels=rules.ingest.output.labels,
-        index=rules.images.output.index,
+        index=seen("index"),
         code=code("cohort"),
     output:
         chosen="data/processed/{study}/{dataset}/chosen.parquet",
@@ -229,7 +261,7 @@ rule cohort:
     conda:
         "../envs/cxrfair.yaml"
     params:
-        config=section("cohort"),
+        config=lambda w: json.dumps(cohort_section(settings, study_of(w)), sort_keys=True),
         policy=section("labels"),
         attributes=lambda w: json.dumps(study_of(w)["attributes"]),
         labels=lambda w: json.dumps(study_of(w)["labels"]),
@@ -246,7 +278,7 @@ rule split:
     input:
         chosen=rules.cohort.output.chosen,
         targets=rules.cohort.output.targets,
-        index=rules.images.output.index,
+        index=seen("index"),
         code=code("split"),
     output:
         splits="data/processed/{study}/{dataset}/splits.parquet",
@@ -291,7 +323,8 @@ rule rebalance:
         cohort=rules.group.output.cohort,
         targets=rules.cohort.output.targets,
         splits=rules.split.output.splits,
-        code=code("rebalance", "rebalance.{strategy}"),
+        looks=looks,
+        code=code("rebalance", rebalance_code),
     output:
         listed="data/training/{study}/{dataset}/{strategy}/seed-{seed}.parquet",
     log:
@@ -299,10 +332,10 @@ rule rebalance:
     conda:
         "../envs/cxrfair.yaml"
     params:
-        config=lambda w: section("rebalance", w.strategy),
+        of=rebalancing,
     message:
         "{wildcards.study}: training list of {wildcards.dataset}, {wildcards.strategy}, seed {wildcards.seed}"
     shell:
         "python -m cxrfair.stages.rebalance --cohort {input.cohort} --targets {input.targets}"
-        " --splits {input.splits} --strategy {wildcards.strategy} --config {params.config:q}"
-        " --seed {wildcards.seed} --listed {output.listed} 2> {log}"
+        " --splits {input.splits} --strategy {params.of[strategy]} --config {params.of[config]:q}"
+        " --seed {wildcards.seed} --looks {input.looks} --listed {output.listed} 2> {log}"

@@ -24,7 +24,7 @@ rule stage_records:
 
 rule stage_images:
     input:
-        everything(rules.images.output.index),
+        [seen("index")(Place(name, d)) for name, study in STUDIES.items() for d in study["datasets"]],
 
 
 rule stage_cohort:
@@ -55,7 +55,7 @@ rule stage_predict:
 
 rule stage_metrics:
     input:
-        [path for name in STUDIES for path in [*measured(name), *refitted(name)]],
+        [path for name in STUDIES for path in [*measured(name), *refitted(name), *tried(name)]],
         everything(rules.overlap.output.overlap, product="saliency"),
         everything(rules.audit.output.metrics),
         everything(rules.localise.output.localisation, product="maps"),

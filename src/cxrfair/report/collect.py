@@ -17,7 +17,7 @@ from cxrfair.report import references
 from cxrfair.report._results import Decoding, Leakage, StudyResults
 from cxrfair.report.composition import count
 from cxrfair.scales import overridden
-from cxrfair.studies import SEPARATOR, Study, Variant, single, trained
+from cxrfair.studies import SEPARATOR, Study, Variant, headed, single, trained
 
 P = TypeVar("P")
 
@@ -42,7 +42,8 @@ class Files(Section):
     `search` holds one a data set and trained variant, where settings were searched for, `paper` the
     file of printed numbers, where the study names one. Of what a study need not ask for there is
     one a data set, or none; of `effects` one a simulated data set. Models are in the order data
-    set, variant, seed; `cards` and `made_with` are of those that were trained.
+    set, variant, seed; `cards` and `made_with` are of those that were trained, `head_cards` of last
+    layers.
     """
 
     metrics: Path
@@ -58,6 +59,7 @@ class Files(Section):
     overlap: tuple[Path, ...]
     panels: tuple[Path, ...]
     downstream: tuple[Path, ...]
+    trials: tuple[Path, ...]
     search: tuple[Path, ...]
     flows: tuple[Path, ...]
     cohorts: tuple[Path, ...]
@@ -68,6 +70,7 @@ class Files(Section):
     leakage: tuple[Path, ...]
     thresholds: tuple[Path, ...]
     cards: tuple[Path, ...]
+    head_cards: tuple[Path, ...]
     made_with: tuple[Path, ...]
     paper: tuple[Path, ...]
 
@@ -98,7 +101,8 @@ def collect(name: str, study: Study, files: Files, facts: Facts) -> StudyResults
         resamples=facts.resamples,
         confidence=facts.confidence,
         min_group_size=facts.min_group_size,
-        cards=_cards(study, files.cards),
+        cards=_cards(study, trained(study), files.cards)
+        | _cards(study, headed(study), files.head_cards),
         titles=TITLES,
         matched=tables.MATCHED.read(files.matched),
         label_shift=tables.LABEL_SHIFT.read(files.label_shift),
@@ -110,6 +114,7 @@ def collect(name: str, study: Study, files: Files, facts: Facts) -> StudyResults
         overlap=_stacked(tables.OVERLAP, files.overlap),
         panels=_pictured(Panels.read, study, files.panels),
         downstream=_stacked(tables.DOWNSTREAM, files.downstream),
+        trials=_stacked(tables.TRIALS, files.trials),
         search=_stacked(tables.SEARCH, files.search),
         paper=references.read(files.paper[0]) if files.paper else None,
         selection=tables.SELECTION.read(files.selection),
@@ -191,9 +196,11 @@ def _thresholds(study: Study, paths: Sequence[Path]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _cards(study: Study, paths: Sequence[Path]) -> dict[tuple[str, str, int], Mapping[str, Any]]:
-    """Read what lies beside the weights of every model that was trained."""
-    keys = [(d, v, s) for d in study.datasets for v in trained(study) for s in study.seeds]
+def _cards(
+    study: Study, variants: Sequence[str], paths: Sequence[Path]
+) -> dict[tuple[str, str, int], Mapping[str, Any]]:
+    """Read what lies beside every model of some variants."""
+    keys = [(d, v, s) for d in study.datasets for v in variants for s in study.seeds]
     return {
         key: json.loads(path.read_text(encoding="utf-8"))
         for key, path in zip(keys, paths, strict=True)
@@ -245,8 +252,10 @@ def _words(study: Study, files: Files, facts: Facts) -> dict[str, str]:
 
 def _made(variant: Variant) -> str:
     """Say what a variant is: how it is trained, or what is done to another's decisions."""
-    if variant.post is None:
+    if variant.method is not None:
         return f"{variant.method}, {variant.rebalance}"
+    if variant.head is not None:
+        return f"{variant.head} on features of {variant.upstream}"
     groups = SEPARATOR.join(variant.groups)
     return f"{variant.post} between groups of {groups}, scores of {variant.upstream}"
 

@@ -17,6 +17,7 @@ from cxrfair.report.suppression._downstream import hide_downstream
 from cxrfair.report.suppression._flow import join_small_steps
 from cxrfair.report.suppression._groups import hidden_groups, uncounted
 from cxrfair.report.suppression._places import hide_places
+from cxrfair.report.suppression._trials import hide_trials
 
 __all__ = ["ReportConfig", "close", "hidden_groups", "join_small_steps", "suppress"]
 
@@ -71,6 +72,7 @@ def suppress(study: StudyResults) -> StudyResults:
         overlap=hide_places(study.overlap, smallest),
         downstream=hide_downstream(study.downstream, smallest),
         search=_rows.hide_search(study.search, hidden),
+        trials=hide_trials(study.trials, hidden, fewest),
         flows={name: join_small_steps(flow, smallest) for name, flow in study.flows.items()},
         composition=_counts.hide_composition(composition, hidden, secret, smallest),
         thresholds=uncount(_counts.hide_fitting(fitted, composition, smallest), secret),

@@ -7,7 +7,7 @@ import pandas as pd
 
 from cxrfair.provenance import declared
 from cxrfair.report._results import StudyResults
-from cxrfair.studies import SEPARATOR, Study, trained, upstream_of
+from cxrfair.studies import SEPARATOR, Study, Variant, upstream_of
 
 TITLE = "Methods"
 CAPTION = (
@@ -16,8 +16,9 @@ CAPTION = (
     "own, as trained, those a search chose among them. Words: what read the labels' names, for a "
     "method that needs them. Batch statistics: how often a batch goes through the network in a "
     "step. Provenance: what is computed from images beside the loss, on which of them, in which "
-    "mode. Variants that are not trained take the scores of another, and fit thresholds of each "
-    "group on validation images."
+    "mode. Last layers are fitted on the features of another variant, in many trials. What is not "
+    "trained at all takes the scores of another, and fits thresholds of each group on validation "
+    "images."
 )
 SECTION = "made"
 BLIND, NONE = "blind", "none"
@@ -45,17 +46,20 @@ def make(study: StudyResults) -> pd.DataFrame:
 def _row(study: StudyResults, dataset: str, name: str) -> dict[str, str]:
     """Describe a variant by its models' cards, or one that has none by what params.yaml says."""
     variant = study.study.variants[name]
-    if name not in trained(study.study):
-        return {
-            "method": str(variant.post).replace("_", " "),
-            "training_list": NONE,
-            "groups": SEPARATOR.join(variant.groups),
+    if variant.post is not None:
+        return _after(variant, str(variant.post).replace("_", " ")) | {
             "starts_from": f"{variant.upstream}, scores",
             "settings": NONE,
-            "words": NONE,
-            "batch_statistics": NONE,
             "provenance": "thresholds of each group: validation images",
             "source": POST_SOURCE,
+        }
+    if variant.head is not None:
+        card = study.cards[dataset, name, study.study.seeds[0]]
+        return _after(variant, variant.head) | {
+            "starts_from": f"{variant.upstream}, features",
+            "settings": f"{_told(card['settings'])}; {card['trials']} trials",
+            "provenance": "; ".join(card["notes"]) or NONE,
+            "source": card["source"],
         }
     cards = {seed: study.cards[dataset, name, seed] for seed in study.study.seeds}
     return {
@@ -66,6 +70,13 @@ def _row(study: StudyResults, dataset: str, name: str) -> dict[str, str]:
         "starts_from": _start(study.study, name),
         "settings": _by_seed({seed: _told(card["settings"]) for seed, card in cards.items()}),
     }
+
+
+def _after(variant: Variant, method: str) -> dict[str, str]:
+    """Describe what variants without a network of their own have in common."""
+    groups = SEPARATOR.join(variant.groups) or BLIND
+    nothing = dict.fromkeys(("training_list", "words", "batch_statistics"), NONE)
+    return {"method": method, "groups": groups, **nothing}
 
 
 def _start(study: Study, name: str) -> str:
