@@ -394,6 +394,7 @@ def training(n=48, size=32):
         "splits": pd.DataFrame({"image_id": images, "fold": fold, "cell": "all"}),
         "listed": pd.DataFrame(
             {"position": order, "image_id": listed, "weight": 1.0, "augmentation_seed": order}
+            | {"partner": None, "share": np.nan}
         ),
         "index": pd.DataFrame(
             {"image_id": images, "row": number, "checksum": "x", "quarantine": None}

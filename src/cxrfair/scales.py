@@ -83,7 +83,7 @@ def split_section(params: Mapping[str, Any], study: Mapping[str, Any]) -> dict[s
 
 
 def cohort_section(params: Mapping[str, Any], study: Mapping[str, Any]) -> dict[str, Any]:
-    """Return section `cohort` as it holds for a study: its own `cohort` where that says something."""
+    """Return section `cohort` as it holds for a study: its own where that says something."""
     return overridden(params["cohort"], study.get("cohort", {}))
 
 

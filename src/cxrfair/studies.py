@@ -40,8 +40,8 @@ class Variant(Section):
     With `head` in its place last layers are fitted on the features of `upstream`, in as many trials
     as the study says.
 
-    With `post` nothing is trained: the scores are those of `upstream`, and thresholds are fitted for
-    each of `groups`, cells of attributes (`group_thresholds`).
+    With `post` nothing is trained: the scores are those of `upstream`, and thresholds are fitted
+    for each of `groups`, cells of attributes (`group_thresholds`).
     """
 
     method: Name | None = None
@@ -64,7 +64,9 @@ class Variant(Section):
         if unused:
             raise ValueError(f"{unused}; a variant with `{kind}` has no use for it, leave it out")
         if kind != "method" and self.upstream is None:
-            raise ValueError(f"no `upstream`; `{kind}` needs the variant whose {TAKEN[kind]} it takes")
+            raise ValueError(
+                f"no `upstream`; `{kind}` needs the variant whose {TAKEN[kind]} it takes"
+            )
         if kind == "post" and not self.groups:
             raise ValueError("no `groups`; `post` needs the attributes its groups are made of")
         return self

@@ -6,8 +6,8 @@ from functools import cache
 from typing import Any
 
 from cxrfair import heads, methods
-from cxrfair.config import ConfigError, Section
 from cxrfair.backbones import BackboneError, origin
+from cxrfair.config import ConfigError, Section
 from cxrfair.ranges import within
 from cxrfair.scales import overridden, train_section
 from cxrfair.search import free

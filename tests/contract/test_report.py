@@ -17,6 +17,13 @@ VARIANTS = {
     "jtt": {"method": "jtt"},
     "jtt_2": {"method": "jtt", "settings": {"upweight": 2}},
     "jtt_9": {"method": "jtt", "settings": {"upweight": 9}},
+    "cbf": {"head": "fair_class_balanced", "upstream": "erm", "groups": ("sex",)},
+    "cbf_4": {
+        "head": "fair_class_balanced",
+        "upstream": "erm",
+        "groups": ("sex",),
+        "settings": {"alpha": 4.0},
+    },
 }
 
 

@@ -6,7 +6,14 @@ from pathlib import Path
 
 from cxrfair import datasets, text
 from cxrfair.provenance import closure, declared
-from cxrfair.scales import cohort_section, overridden, rebalance_section, resolve, split_section, train_section
+from cxrfair.scales import (
+    cohort_section,
+    overridden,
+    rebalance_section,
+    resolve,
+    split_section,
+    train_section,
+)
 from cxrfair.statistics.uncertainty import Uncertainty
 from cxrfair.studies import Study, headed, printed, scored_by, trained, upstream_of
 

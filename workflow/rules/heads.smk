@@ -12,12 +12,12 @@ rule heads:
         index="results/predictions/{study}/{dataset}/{variant}/seed-{seed}/trials.parquet",
         predictions="results/predictions/{study}/{dataset}/{variant}/seed-{seed}/predictions.parquet",
         card="results/predictions/{study}/{dataset}/{variant}/seed-{seed}/heads.json",
-    wildcard_constraints:
-        study=heads_of_studies(),
     log:
         "logs/heads/{study}.{dataset}.{variant}.{seed}.log",
     benchmark:
         "logs/heads/{study}.{dataset}.{variant}.{seed}.tsv"
+    wildcard_constraints:
+        study=heads_of_studies(),
     conda:
         "../envs/cxrfair.yaml"
     threads: settings["train"]["threads"]
@@ -45,7 +45,9 @@ rule trials:
         predictions=models_of_dataset(rules.predict.output.predictions),
         cohort=rules.group.output.cohort,
         targets=rules.cohort.output.targets,
-        code=code("trials", "metrics.auroc", "metrics.balanced_accuracy", *plugged_in("comparisons")),
+        code=code(
+            "trials", "metrics.auroc", "metrics.balanced_accuracy", *plugged_in("comparisons")
+        ),
     output:
         trials="results/metrics/{study}/{dataset}/trials.parquet",
     log:

@@ -24,7 +24,11 @@ rule stage_records:
 
 rule stage_images:
     input:
-        [seen("index")(Place(name, d)) for name, study in STUDIES.items() for d in study["datasets"]],
+        [
+            seen("index")(Place(name, d))
+            for name, study in STUDIES.items()
+            for d in study["datasets"]
+        ],
 
 
 rule stage_cohort:

@@ -74,8 +74,8 @@ def race_groups(race: pd.Series, grouping: RaceGrouping) -> pd.Series:
     Source: Seyyed-Kalantari et al. 2021, Nat Med 27, Methods; MIMIC-IV's words since v2 by their
     head (PORTUGUESE counts as white, SOUTH AMERICAN as hispanic or latino). Words of other sources
     by what they hold: who is said to be Hispanic is so whatever his race, as in MIMIC-IV, and words
-    of several groups are other, as MIMIC-IV's MULTIPLE RACE/ETHNICITY. With `white_or_not` all known
-    groups but white are one, as in Fair class-balanced fine-tuning, Table 1.
+    of several groups are other, as MIMIC-IV's MULTIPLE RACE/ETHNICITY. With `white_or_not` all
+    known groups but white are one, as in Fair class-balanced fine-tuning, Table 1.
 
     Raises
     ------

@@ -41,4 +41,5 @@ def small(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     sums = np.add.reduceat(pixels.astype(np.float32), edges[:-1], axis=1)
     sums = np.add.reduceat(sums, edges[:-1], axis=2)
     covered = np.diff(edges)
-    return (sums / np.outer(covered, covered)).reshape(len(pixels), -1).astype(np.float32)
+    means = sums / np.outer(covered, covered)
+    return np.asarray(means.reshape(len(pixels), -1), np.float32)

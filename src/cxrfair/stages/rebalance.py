@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cxrfair import rebalance as strategies
 from cxrfair import tables
 from cxrfair.images.appearance import appearance
@@ -30,7 +33,7 @@ def rebalance(
         tables.COHORT.read(cohort), tables.TARGETS.read(targets), tables.SPLITS.read(splits)
     )
     parsed = chosen.Config.parse(config, f"rebalance.{strategy}")
-    seen = ()
+    seen: tuple[NDArray[np.float32], ...] = ()
     if reads_features(chosen):
         pixels, index = looks
         store = Store(pixels, tables.STORE_INDEX.read(index))

@@ -114,7 +114,7 @@ class TrainConfig(Section):
     checkpoint_steps: PositiveInt
     threads: PositiveInt
     augment: AugmentConfig
-    mlp: MlpConfig = MlpConfig(hidden=(512, 256), dropout=0.3)
+    mlp: MlpConfig
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -39,6 +39,7 @@ SPEC = {
         "accumulate": 1,
         "processes": 1,
         "precision": "auto",
+        "mlp": {"hidden": [8], "dropout": 0.0},
         "compile": False,
         "optimiser": {"kind": "adamw", "learning_rate": 1e-3, "weight_decay": 1e-4},
         "schedule": {"kind": "cosine", "warmup_epochs": 0.0},

@@ -40,6 +40,7 @@ SPEC = {
         "accumulate": 1,
         "processes": 1,
         "precision": "auto",
+        "mlp": {"hidden": [8], "dropout": 0.0},
         "compile": False,
         "optimiser": OPTIMISER,
         "schedule": {"kind": "cosine", "warmup_epochs": 0.0},
