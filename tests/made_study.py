@@ -9,12 +9,13 @@ from cxrfair import group_thresholds, tables, thresholds
 from cxrfair.audit import AuditConfig, Evidence, Model, audit
 from cxrfair.pictured import Examples, Seen
 from cxrfair.pictured_saliency import Panels
+from cxrfair.rebalanced import weigh
 from cxrfair.report import StudyResults, composition
 from cxrfair.report._results import Decoding, Leakage
 from cxrfair.report.references import Reference
 from cxrfair.selection import choose, select
 from cxrfair.statistics import cells
-from cxrfair.studies import Study, scored_by, trained
+from cxrfair.studies import Study, headed, scored_by, trained
 
 PARTS = ("positive", "negative")
 AGES = ("0-20", "20-40", "40-60", "60-80")
@@ -218,6 +219,30 @@ def tried(of):
     return frame[tables.TRIALS.schema.names]
 
 
+def rebalanced(of, cohorts, splits, targets):
+    """What lists hold in which the first half of the training images lies three times."""
+    named = {trained_on.rebalance for trained_on in of.variants.values()} - {"none"}
+    found = []
+    for dataset in of.datasets if named else ():
+        ids = splits[dataset].query("fold == 'train'")["image_id"]
+        rows = pd.concat([ids, *[ids[: len(ids) // 2]] * 2], ignore_index=True)
+        listed = pd.DataFrame({"image_id": rows, "weight": 1.0})
+        lists = {(name, seed): listed for name in sorted(named) for seed in of.seeds}
+        people = cohorts[dataset], targets[dataset], splits[dataset]
+        found.append(weigh(("quick", dataset), of, lists, people))
+    return pd.concat(found, ignore_index=True) if found else tables.TRAINED_ON.empty()
+
+
+def lists_of(of, n=600):
+    """The same of a study of which nothing else is needed."""
+    cohorts, splits, targets = {}, {}, {}
+    for dataset in of.datasets:
+        cohorts[dataset], fold = cohort(dataset, n)
+        splits[dataset] = cohorts[dataset][["image_id"]].assign(fold=fold)
+        targets[dataset] = predictions(of, cohorts[dataset], fold, Model(dataset, "erm", 0))
+    return rebalanced(of, cohorts, splits, targets)
+
+
 def panels(of):
     """Two pictures and, of each variant, what speaks for the first label and attribute."""
     name = next(iter(of.effects))
@@ -259,10 +284,19 @@ def cards(of):
             "method": of.variants[name].method,
             "settings": SETTINGS[of.variants[name].method] | of.variants[name].settings,
             "groups": list(of.variants[name].groups),
+            "epochs": 2,
             **stated,
         }
         for dataset in of.datasets
         for name in trained(of)
+        for seed in of.seeds
+    } | {
+        (dataset, name, seed): {
+            "settings": {"alpha": 1.0} | of.variants[name].settings,
+            **{"trials": 5, "notes": [], "source": "A paper, 2020"},
+        }
+        for dataset in of.datasets
+        for name in headed(of)
         for seed in of.seeds
     }
 
@@ -318,10 +352,28 @@ def results(simulated=frozenset({"mimic"}), n=600, **changes):
         panels={d: panels(of) for d in of.datasets if saliency and d in simulated},
         downstream=refitted(of),
         trials=tried(of),
+        rebalanced=rebalanced(of, cohorts, splits, first),
         search=searched(of, seen, cohorts),
         paper=None if of.paper is None else printed(),
         selection=select("quick", of, seen, cohorts, leakage.query("fold == 'validation'")),
     )
+
+
+def _claim(metric, change, printed, **changes):
+    says = {"says": f"{metric} by {printed}", "where": "Abstract", "variants": ["dro", "never"]}
+    return {**says, "metric": metric, "change": change, "printed": printed, **changes}
+
+
+CLAIMS = [
+    _claim("accuracy", "difference", -0.02),
+    _claim("accuracy_sd", "reduction", 0.6, attributes=["sex", "age"], note="Made up."),
+    _claim("fnr", "difference", 0.01),
+    _claim("accuracy", "reduction", 0.3, attributes=["age"], minorities=True),
+    _claim("entropy", "increase", 0.37, attributes=["sex"], variants=["even"]),
+    _claim("examples", "increase", 0.15, variants=["even"]),
+    _claim("brier", "reduction", 0.1),
+    _claim(None, "difference", 0.08, says="Made up", note="Not measured."),
+]
 
 
 def printed(**changes):
@@ -348,7 +400,8 @@ def printed(**changes):
         ],
         **changes,
     }
-    text = json.dumps({"title": "A paper", "citation": "A. Body", "tables": [table]})
+    paper = {"title": "A paper", "citation": "A. Body", "tables": [table], "claims": CLAIMS}
+    text = json.dumps(paper)
     return Reference.model_validate_json(text)
 
 

@@ -14,6 +14,7 @@ from cxrfair.report.suppression import suppress
 VARIANTS = {
     "erm": {"method": "erm"},
     "dro": {"method": "group_dro"},
+    "even": {"method": "group_dro", "rebalance": "balanced"},
     "jtt": {"method": "jtt"},
     "jtt_2": {"method": "jtt", "settings": {"upweight": 2}},
     "jtt_9": {"method": "jtt", "settings": {"upweight": 9}},

@@ -273,6 +273,34 @@ def tried(name):
     return [rules.trials.output.trials.format(study=name, dataset=d) for d in have]
 
 
+def rebalanced_lists(study):
+    """The training lists of a study that are not its training images as they are."""
+    own = [strategy_of(study["variants"][name]) for name in trained(parsed(study))]
+    return [name for name in dict.fromkeys(own) if name != "none"]
+
+
+def list_keys(wildcards):
+    """Name and seed of each such list, in order."""
+    study = study_of(wildcards)
+    return [(name, s) for name in rebalanced_lists(study) for s in study["seeds"]]
+
+
+def lists(pattern):
+    """Their paths in one data set of a study, in the order of `list_keys`."""
+
+    def files(wildcards):
+        of = dict(wildcards)
+        return [pattern.format(strategy=n, seed=s, **of) for n, s in list_keys(wildcards)]
+
+    return files
+
+
+def weighed(name):
+    """What a study's rebalanced training lists hold, where it has any."""
+    have = STUDIES[name]["datasets"] if rebalanced_lists(STUDIES[name]) else []
+    return [rules.weigh.output.rebalanced.format(study=name, dataset=d) for d in have]
+
+
 def refitted(name):
     """Heads for other labels on the features of a study's models, where it names such labels."""
     study = STUDIES[name]
@@ -529,6 +557,7 @@ def study_files(name):
         "panels": asked(name, "saliency", rules.overlap.output.panels),
         "downstream": refitted(name),
         "trials": tried(name),
+        "rebalanced": weighed(name),
         "search": searched(name),
         "paper": [str(path) for path in [printed(parsed(STUDIES[name]))] if path],
         "flows": each_dataset(rules.cohort.output.flow),

@@ -59,7 +59,11 @@ rule stage_predict:
 
 rule stage_metrics:
     input:
-        [path for name in STUDIES for path in [*measured(name), *refitted(name), *tried(name)]],
+        [
+            path
+            for name in STUDIES
+            for path in [*measured(name), *refitted(name), *tried(name), *weighed(name)]
+        ],
         everything(rules.overlap.output.overlap, product="saliency"),
         everything(rules.audit.output.metrics),
         everything(rules.localise.output.localisation, product="maps"),

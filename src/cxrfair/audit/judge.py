@@ -12,7 +12,7 @@ from cxrfair.audit import rows
 from cxrfair.audit.config import AuditConfig
 from cxrfair.evidence import AuditError, Evidence, Model, TestSet, align
 from cxrfair.progress import track
-from cxrfair.statistics import curves, judgement, matching
+from cxrfair.statistics import curves, judgement, matching, ranked
 from cxrfair.statistics.bootstrap import patient_counts
 from cxrfair.statistics.cells import ALL, known
 from cxrfair.statistics.estimates import Judged, Sample
@@ -31,8 +31,8 @@ class Audit(NamedTuple):
 
     `metrics` are of each model, `summary` means over seeds and differences from the reference
     variant, `matched` the same where groups are made alike, `label_shift` how the groups' labels
-    differ, `curves` calibration and net benefit. Group `between` compares the known groups of an
-    attribute; label `mean` is the mean over labels.
+    differ, `curves` calibration and net benefit, and ROC and precision-recall of all images. Group
+    `between` compares the known groups of an attribute; label `mean` is the mean over labels.
     """
 
     metrics: pd.DataFrame
@@ -126,7 +126,13 @@ def _curves(
     config: AuditConfig,
 ) -> pd.DataFrame:
     """Make rows of CURVES, without study and data set."""
-    drawn = curves.of_label(label, *judged, counts, config.confidence, config.min_group_size)
+    drawn = pd.concat(
+        [
+            curves.of_label(label, *judged, counts, config.confidence, config.min_group_size),
+            ranked.of_label(label, *judged),
+        ],
+        ignore_index=True,
+    )
     names = pd.DataFrame(keys, columns=list(Model._fields))[["variant", "seed"]]
     return drawn.join(names, on="model").drop(columns="model")
 

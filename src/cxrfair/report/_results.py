@@ -81,6 +81,8 @@ class StudyResults:
         Rows of `tables.OVERLAP`; empty where a study has none.
     trials
         Rows of `tables.TRIALS`; empty where a study has none.
+    rebalanced
+        Rows of `tables.TRAINED_ON`; empty where a study rebalances nothing.
     panels
         Pictures of simulated images with their saliency maps, by data set; of no patient.
     examples
@@ -122,6 +124,7 @@ class StudyResults:
     effects: pd.DataFrame = field(default_factory=tables.EFFECTS.empty)
     overlap: pd.DataFrame = field(default_factory=tables.OVERLAP.empty)
     trials: pd.DataFrame = field(default_factory=tables.TRIALS.empty)
+    rebalanced: pd.DataFrame = field(default_factory=tables.TRAINED_ON.empty)
     panels: Mapping[str, Panels] = field(default_factory=dict)
     examples: Mapping[str, Examples] = field(default_factory=dict)
     paper: Reference | None = None

@@ -41,6 +41,11 @@ HEADINGS: Mapping[str, str] = {
     "gini_simpson": "Gini-Simpson",
     "entropy": "Entropy (nats)",
     "normalised_entropy": "Entropy / ln n",
+    "n_entries": "Entries",
+    "rebalance": "Training list",
+    "entropy_gain": "Entropy gained",
+    "entropy_left": "Could be gained",
+    "sd": "SD over groups",
     "p_value": "p",
     "p_holm": "p, Holm",
 }

@@ -60,6 +60,7 @@ class Files(Section):
     panels: tuple[Path, ...]
     downstream: tuple[Path, ...]
     trials: tuple[Path, ...]
+    rebalanced: tuple[Path, ...]
     search: tuple[Path, ...]
     flows: tuple[Path, ...]
     cohorts: tuple[Path, ...]
@@ -77,14 +78,10 @@ class Files(Section):
 
 def collect(name: str, study: Study, files: Files, facts: Facts) -> StudyResults:
     """Read one study."""
-
-    def by_dataset(table: tables.Table, paths: Sequence[Path]) -> dict[str, pd.DataFrame]:
-        return {d: table.read(path) for d, path in zip(study.datasets, paths, strict=True)}
-
-    cohorts = by_dataset(tables.COHORT, files.cohorts)
-    splits = by_dataset(tables.SPLITS, files.splits)
-    targets = by_dataset(tables.TARGETS, files.targets)
-    steps = by_dataset(tables.FLOW, files.flows)
+    cohorts = _by_dataset(study, tables.COHORT, files.cohorts)
+    splits = _by_dataset(study, tables.SPLITS, files.splits)
+    targets = _by_dataset(study, tables.TARGETS, files.targets)
+    steps = _by_dataset(study, tables.FLOW, files.flows)
     return StudyResults(
         name=name,
         study=study,
@@ -115,6 +112,7 @@ def collect(name: str, study: Study, files: Files, facts: Facts) -> StudyResults
         panels=_pictured(Panels.read, study, files.panels),
         downstream=_stacked(tables.DOWNSTREAM, files.downstream),
         trials=_stacked(tables.TRIALS, files.trials),
+        rebalanced=_stacked(tables.TRAINED_ON, files.rebalanced),
         search=_stacked(tables.SEARCH, files.search),
         paper=references.read(files.paper[0]) if files.paper else None,
         selection=tables.SELECTION.read(files.selection),
@@ -205,6 +203,13 @@ def _cards(
         key: json.loads(path.read_text(encoding="utf-8"))
         for key, path in zip(keys, paths, strict=True)
     }
+
+
+def _by_dataset(
+    study: Study, table: tables.Table, paths: Sequence[Path]
+) -> dict[str, pd.DataFrame]:
+    """Read one file of a table for each data set."""
+    return {d: table.read(path) for d, path in zip(study.datasets, paths, strict=True)}
 
 
 def _stacked(table: tables.Table, paths: Sequence[Path]) -> pd.DataFrame:

@@ -1,10 +1,10 @@
-"""What a paper prints: its tables, number by number, with what is known to be wrong with them."""
+"""What a paper prints: its tables and claims, number by number, with what is wrong with them."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from string import ascii_lowercase
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 import yaml
 from pydantic import Field, FiniteFloat, PositiveFloat, ValidationError, model_validator
@@ -12,9 +12,17 @@ from pydantic import Field, FiniteFloat, PositiveFloat, ValidationError, model_v
 from cxrfair import comparisons, metrics
 from cxrfair.config import Section
 from cxrfair.errors import CxrfairError
+from cxrfair.statistics import balance
+from cxrfair.statistics.cells import ALL
 from cxrfair.studies import Name
 
 Text = Annotated[str, Field(min_length=1)]
+BALANCES = {
+    "gini": balance.gini,
+    "gini_simpson": balance.gini_simpson,
+    "entropy": balance.entropy,
+}
+EXAMPLES = "examples"
 
 
 class PrintedError(CxrfairError):
@@ -123,16 +131,49 @@ class PaperTable(Section):
         return self
 
 
+class Claim(Section):
+    """A number that a paper says in its text, of what became of a metric from a first variant on.
+
+    `change` is how `printed` is meant: a difference, or the share of the first variant's number by
+    which it fell (`reduction`) or rose (`increase`). `metric` is one of SUMMARY, a mean over
+    labels: of all test images, of the groups of `attributes` set against one another, or, with
+    `minorities`, the mean over all groups of an attribute but its largest. Or it is one of the
+    training lists: a measure of `statistics.balance`, of `attributes`, or `examples`, how many
+    were learnt from in all. None says that we do not measure it, and `note` why.
+    """
+
+    says: Text
+    where: Text
+    metric: Name | None
+    change: Literal["difference", "reduction", "increase"]
+    printed: FiniteFloat
+    variants: tuple[Name, ...] = Field(min_length=1)
+    attributes: tuple[Text, ...] = (ALL,)
+    minorities: bool = False
+    note: Text | None = None
+
+    @model_validator(mode="after")
+    def _is_measured(self) -> Self:
+        if self.metric is None and self.note is None:
+            raise ValueError("no metric and no note; a note must say why there is no metric")
+        of_lists = (*BALANCES, EXAMPLES)
+        if self.metric not in (None, *of_lists):
+            Column(metric=str(self.metric), heading=self.says)
+        return self
+
+
 class Reference(Section):
-    """A paper and its tables, in order: one file of workflow/references."""
+    """A paper, its tables and claims, in order: one file of workflow/references."""
 
     title: Text
     citation: Text
-    tables: tuple[PaperTable, ...]
+    tables: tuple[PaperTable, ...] = ()
+    claims: tuple[Claim, ...] = ()
 
     @model_validator(mode="after")
     def _tables_differ(self) -> Self:
-        faults = list(_list_faults({"tables": [table.number for table in self.tables]}))
+        named = {"tables": [table.number for table in self.tables]}
+        faults = list(_list_faults(named if self.tables or not self.claims else {}))
         if faults:
             raise ValueError("; ".join(faults))
         return self

@@ -14,6 +14,7 @@ from cxrfair.tables._judged import (
     SEARCH,
     SELECTION,
     SUMMARY,
+    TRAINED_ON,
     TRIALS,
 )
 from cxrfair.tables._learning import (
@@ -91,6 +92,7 @@ __all__ = [
     "SURROUNDINGS",
     "TARGETS",
     "THRESHOLDS",
+    "TRAINED_ON",
     "TRAINING_LIST",
     "TRIALS",
     "TRIAL_INDEX",

@@ -74,13 +74,17 @@ CURVES = Table(  # what a number cannot say: calibration and decision curves, po
         "seed": "int32",
         "curve": "string",
         "point": "int32",
-        "x": "float64?",  # calibration: mean score of a bin; net benefit: threshold
-        "y": "float64?",  # calibration: share of positives in it; net benefit: net benefit
+        # Of a calibration's bin the mean score and the share of positives, of net benefit the
+        # threshold and the benefit, of `roc` FPR and TPR, of `precision_recall` TPR and PPV.
+        "x": "float64?",
+        "y": "float64?",
         "ci_low": "float64?",
         "ci_high": "float64?",
         **_COUNTS,
     },
-    allowed={"curve": ("calibration", "net_benefit", "treat_all")},
+    allowed={
+        "curve": ("calibration", "net_benefit", "treat_all", "roc", "precision_recall"),
+    },
 )
 
 ATTRIBUTE_LEAKAGE = Table(  # how well a linear probe reads an attribute off frozen features
@@ -185,6 +189,24 @@ TRIALS = Table(  # each trial of a variant on the test images, every decision at
         "note": "string?",
     },
     allowed={"metric": ("auroc", "balanced_accuracy", "eo_diff", "af")},
+)
+
+TRAINED_ON = Table(  # what a training list holds, beside the training images as they are
+    "trained_on",
+    key=("study", "dataset", "rebalance", "seed", "attribute", "group", "label"),
+    columns={
+        "study": "string",
+        "dataset": "string",
+        "rebalance": "string",  # `none`: every training image once
+        "seed": "int32",
+        "attribute": "string",
+        "group": "string",
+        "label": "string",  # `any`: all entries; else those that are positive for it
+        "weight": "float64?",  # sum over entries: how often the group is drawn, but for a factor
+        "n": "int64",  # entries
+        "n_images": "int64",  # different images
+        "note": "string?",
+    },
 )
 
 OVERLAP = Table(  # how far what speaks for a label in an image is what speaks for an attribute

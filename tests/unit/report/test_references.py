@@ -28,7 +28,8 @@ def number(paper, where, row, block, dataset, metric):
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_file_of_the_repository_can_be_read(path):
-    assert read(path).tables
+    found = read(path)
+    assert found.tables or found.claims
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from cxrfair.report.suppression._downstream import hide_downstream
 from cxrfair.report.suppression._flow import join_small_steps
 from cxrfair.report.suppression._groups import hidden_groups, uncounted
 from cxrfair.report.suppression._places import hide_places
+from cxrfair.report.suppression._rebalanced import hide_rebalanced
 from cxrfair.report.suppression._trials import hide_trials
 
 __all__ = ["ReportConfig", "close", "hidden_groups", "join_small_steps", "suppress"]
@@ -73,6 +74,7 @@ def suppress(study: StudyResults) -> StudyResults:
         downstream=hide_downstream(study.downstream, smallest),
         search=_rows.hide_search(study.search, hidden),
         trials=hide_trials(study.trials, hidden, fewest),
+        rebalanced=hide_rebalanced(study.rebalanced, hidden, secret),
         flows={name: join_small_steps(flow, smallest) for name, flow in study.flows.items()},
         composition=_counts.hide_composition(composition, hidden, secret, smallest),
         thresholds=uncount(_counts.hide_fitting(fitted, composition, smallest), secret),

@@ -1,0 +1,24 @@
+# What training lists hold, before and after rebalancing.
+rule weigh:
+    input:
+        listed=lists(rules.rebalance.output.listed),
+        cohort=rules.group.output.cohort,
+        targets=rules.cohort.output.targets,
+        splits=rules.split.output.splits,
+        code=code("weigh"),
+    output:
+        rebalanced="results/metrics/{study}/{dataset}/rebalanced.parquet",
+    log:
+        "logs/weigh/{study}.{dataset}.log",
+    conda:
+        "../envs/cxrfair.yaml"
+    params:
+        study=lambda w: section("studies", w.study),
+        lists=lambda w: json.dumps(list_keys(w)),
+    message:
+        "{wildcards.study}: weigh the training lists of {wildcards.dataset}"
+    shell:
+        "python -m cxrfair.stages.weigh --name {wildcards.study} --dataset {wildcards.dataset}"
+        " --study {params.study:q} --lists {params.lists:q} --listed {input.listed}"
+        " --cohort {input.cohort} --targets {input.targets} --splits {input.splits}"
+        " --out {output.rebalanced} 2> {log}"
