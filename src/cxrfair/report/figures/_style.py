@@ -15,11 +15,11 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 MARKERS = ("o", "s", "D", "^", "v", "P", "X", "<", ">", "*", "p", "d", "h")
 INK, QUIET, RULE = "#1b2733", "#5b6875", "#d9dfe5"
 TAG = "dataset:"
-ENTRY_INCHES, LETTER_INCHES = 0.5, 0.075  # of a legend: an entry without its name, and a letter
+ENTRY_INCHES, LETTER_INCHES = 0.6, 0.075  # of a legend: an entry without its name, and a letter
 ROW_INCHES, TOP_INCHES = 0.2, 0.4  # of a legend: a row of entries, and what else is above panels
 # What the corner may say of simulated data: beside a legend of one row that leaves the room, else
 # above it.
-NOTE_INCHES, NOTE_WIDE_INCHES = 0.12, 2.4
+NOTE_INCHES, NOTE_WIDE_INCHES = 0.12, 2.2
 COMFORTABLE = 5  # variants that one row of usual height holds
 LONGEST = 26  # letters of a data set in a title, which must not run into the next
 
