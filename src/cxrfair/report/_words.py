@@ -34,6 +34,8 @@ HEADINGS: Mapping[str, str] = {
     "n_effective_case_mix": "Effective images, same case mix",
     "within": "Among",
     "seed_sd": "SD over seeds",
+    "adf_by_chance": "ADF by chance",
+    "largest_adf": "Largest ADF",
     "n_groups": "Groups",
     "gini": "Lorenz Gini",
     "gini_simpson": "Gini-Simpson",
