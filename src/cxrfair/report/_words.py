@@ -36,6 +36,8 @@ HEADINGS: Mapping[str, str] = {
     "seed_sd": "SD over seeds",
     "trial_sd": "SD over trials",
     "n_trials": "Trials",
+    "adf_by_chance": "ADF by chance",
+    "largest_adf": "Largest ADF",
     "n_groups": "Groups",
     "gini": "Lorenz Gini",
     "gini_simpson": "Gini-Simpson",
