@@ -10,6 +10,7 @@ from cxrfair.audit import AuditConfig, Evidence, Model, audit
 from cxrfair.pictured import Examples, Seen
 from cxrfair.pictured_saliency import Panels
 from cxrfair.rebalanced import weigh
+from cxrfair.redrawn import count
 from cxrfair.report import StudyResults, composition
 from cxrfair.report._results import Decoding, Leakage
 from cxrfair.report.references import Reference
@@ -243,6 +244,24 @@ def lists_of(of, n=600):
     return rebalanced(of, cohorts, splits, targets)
 
 
+def redrawn(of, cohorts, splits, targets):
+    """What methods that choose might choose: every fourth image out, every third three times."""
+    found, repeats = [], {"low_loss": np.array([0, 1, 1, 1]), "jtt": np.array([3, 1, 1])}
+    keys = [(name, v.method) for name, v in of.variants.items() if v.method in repeats]
+    for dataset in of.datasets if keys else ():
+        ids = splits[dataset].query("fold == 'train'")["image_id"]
+        drawn = {
+            (name, seed): pd.DataFrame(
+                {"image_id": ids, "repeats": np.resize(repeats[method], len(ids))}
+            )
+            for name, method in keys
+            for seed in of.seeds
+        }
+        people = cohorts[dataset], targets[dataset], splits[dataset]
+        found.append(count(("quick", dataset), of, drawn, people))
+    return pd.concat(found, ignore_index=True) if found else tables.REDRAWN.empty()
+
+
 def panels(of):
     """Two pictures and, of each variant, what speaks for the first label and attribute."""
     name = next(iter(of.effects))
@@ -268,6 +287,7 @@ SETTINGS = {
     "erm": {"weighted_bce": False},
     "group_dro": {"step_size": 0.01},
     "jtt": {"upweight": 5},
+    "low_loss": {"share": 0.25, "q": 0.7},
 }
 
 
@@ -353,6 +373,7 @@ def results(simulated=frozenset({"mimic"}), n=600, **changes):
         downstream=refitted(of),
         trials=tried(of),
         rebalanced=rebalanced(of, cohorts, splits, first),
+        drawn=redrawn(of, cohorts, splits, first),
         search=searched(of, seen, cohorts),
         paper=None if of.paper is None else printed(),
         selection=select("quick", of, seen, cohorts, leakage.query("fold == 'validation'")),
@@ -374,6 +395,20 @@ CLAIMS = [
     _claim("brier", "reduction", 0.1),
     _claim(None, "difference", 0.08, says="Made up", note="Not measured."),
 ]
+
+
+COUNTED = {  # with a total that is not their sum
+    "number": "Table 0",
+    "caption": "Made-up counts.",
+    "dataset": "nih",
+    "attribute": "sex",
+    "rows": [
+        {"group": "male", "called": ["Men"], "printed": 3000},
+        {"group": "female", "called": ["Women"], "printed": 2000},
+    ],
+    "total": 5001,
+    "footnotes": [{"text": "One too many.", "at": [{"row": "all"}]}],
+}
 
 
 def printed(**changes):
@@ -401,7 +436,7 @@ def printed(**changes):
         **changes,
     }
     paper = {"title": "A paper", "citation": "A. Body", "tables": [table], "claims": CLAIMS}
-    text = json.dumps(paper)
+    text = json.dumps(paper | {"groups": COUNTED})
     return Reference.model_validate_json(text)
 
 

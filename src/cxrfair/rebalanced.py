@@ -66,20 +66,20 @@ def weigh(
     """
     cohort, targets, splits = people
     members = cohort.merge(splits[splits["fold"] == FOLD][["image_id"]], on="image_id")
-    positive = _positive(members["image_id"], targets, study)
+    has = positive(members["image_id"], targets, study)
     once = Held(np.ones(len(members)), np.ones(len(members), np.int64))
     of_lists = {(NONE, seed): once for seed in study.seeds}
     of_lists |= {key: _held(members["image_id"], rows, key) for key, rows in lists.items()}
     found = [
         {"rebalance": name, "seed": seed, **row}
         for (name, seed), held in of_lists.items()
-        for row in _rows(held, members, positive, study)
+        for row in _rows(held, members, has, study)
     ]
     named = pd.DataFrame(found).assign(study=where[0], dataset=where[1], note=None)
     return named[list(TRAINED_ON.schema.names)]
 
 
-def _positive(images: pd.Series, targets: pd.DataFrame, study: Study) -> dict[str, NDArray[Any]]:
+def positive(images: pd.Series, targets: pd.DataFrame, study: Study) -> dict[str, NDArray[Any]]:
     """Tell for each label which images (n,) are positive; one in doubt is not."""
     certain = targets.assign(target=judged(targets["target"]).eq(1).fillna(value=False))
     has = certain[certain["target"].astype(bool)]
@@ -103,7 +103,7 @@ def _held(images: pd.Series, listed: pd.DataFrame, key: tuple[str, int]) -> Held
 
 
 def _rows(
-    held: Held, members: pd.DataFrame, positive: Mapping[str, NDArray[Any]], study: Study
+    held: Held, members: pd.DataFrame, has: Mapping[str, NDArray[Any]], study: Study
 ) -> Iterator[dict[str, object]]:
     """Yield the counts of each group, and of the positives of each label."""
     for cell in cells.make(members, study.attributes):
@@ -111,7 +111,7 @@ def _rows(
         yield place | _counts(held, cell.rows)
     for label in study.labels:
         place = {"attribute": ALL, "group": ALL, "label": label}
-        yield place | _counts(held, np.flatnonzero(positive[label]))
+        yield place | _counts(held, np.flatnonzero(has[label]))
 
 
 def _counts(held: Held, rows: NDArray[np.intp]) -> dict[str, object]:

@@ -21,7 +21,7 @@ class MlpConfig(Section):
     unit to be left out while training. Without any the features are the vector itself.
     """
 
-    hidden: tuple[PositiveInt, ...]
+    hidden: Annotated[tuple[PositiveInt, ...], Field(strict=False)]
     dropout: Annotated[float, Field(ge=0, lt=1)]
 
 

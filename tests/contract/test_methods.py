@@ -30,6 +30,7 @@ from cxrfair.scales import SCALES, at_scale
 from cxrfair.training.sampling import epoch_order
 
 GROUPS = Groups(("a", "b", "c"), (8, 6, 3))
+LONG = Groups(GROUPS.names, (800, 600, 300))  # enough that a threshold lies between some images
 LABELS, LONGEST = 2, 10  # no method takes more steps until all of its players have moved
 LATE = 2  # steps at most that a player waits before it joins, whatever params.yaml says
 NOT_APPLICABLE = "not applicable"
@@ -114,8 +115,8 @@ def listed(groups=GROUPS, labels=LABELS, upstream=True):
     return Listed(target, names, arrays[1], logit if upstream else None)
 
 
-def listed_of(name):
-    return listed(upstream=bool(methods.get(name).needs))
+def listed_of(name, groups=GROUPS):
+    return listed(groups, upstream=bool(methods.get(name).needs))
 
 
 def reordered(given, order):
@@ -366,7 +367,8 @@ def test_both_ends_of_a_range_are_allowed(name, settings, record_property):
 def test_every_setting_changes_a_step_or_what_is_drawn(name, settings, record_property):
     """Settings: no setting is dead. Another value of it alone changes the deployed network, or
     which images an epoch draws."""
-    given, limits = listed_of(name), ranges.of(methods.get(name).config_type)
+    limits = ranges.of(methods.get(name).config_type)
+    given = listed_of(name, LONG)
     if not settings:
         record_property(NOT_APPLICABLE, "it has no settings")
     for key, value in settings.items():
@@ -559,8 +561,9 @@ def test_the_training_list_is_surveyed_once(name, settings, record_property):
 
 
 def test_what_is_drawn_follows_from_the_training_list(name, settings, record_property):
-    """Draws: how often and with what chance an image is drawn is positive and finite, follows from
-    the given arrays alone, from an image's own row whatever the order, and changes nothing."""
+    """Draws: how often and with what chance an image is drawn is finite and never below 0, leaves
+    images to be drawn, follows from the given arrays alone, whatever their order, and changes
+    nothing."""
     method, given = fresh(name, settings), listed_of(name)
     before, found = state(method), drawn(method, given)
     order = np.random.default_rng(4).permutation(len(given.target))
@@ -571,7 +574,8 @@ def test_what_is_drawn_follows_from_the_training_list(name, settings, record_pro
             assert found[key].dtype == kind
             assert found[key].shape == (len(given.target),)
             assert np.isfinite(found[key]).all()
-            assert (found[key] > 0).all()
+            assert (found[key] >= 0).all()
+            assert found[key].any()
             again = drawn(method, reordered(given, order))[key]
             np.testing.assert_allclose(again, found[key][order], rtol=1e-12)
     assert same_draws(drawn(method, given), found)

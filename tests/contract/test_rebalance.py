@@ -21,6 +21,7 @@ MEMBERS = pd.DataFrame(
         "image_id": [f"i{k:02d}" for k in range(30)],
         "sex": ["female"] * 20 + ["male"] * 10,
         "age": ["20-40", "60-80"] * 15,
+        "race": (["white"] * 2 + ["black"]) * 10,
         "edema": pd.Series([1, 0, pd.NA] * 10, dtype="Int8"),
     }
 )

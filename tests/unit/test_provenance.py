@@ -4,7 +4,8 @@ import sys
 import pytest
 
 from cxrfair import methods
-from cxrfair.provenance import PACKAGE, closure, declared
+from cxrfair.methods import Method
+from cxrfair.provenance import PACKAGE, closure, declared, defines
 
 
 def names(module):
@@ -44,6 +45,12 @@ def test_what_a_method_needs_is_read_from_its_source(name):
 
 
 @pytest.mark.parametrize("name", methods.names())
+def test_whether_a_method_draws_otherwise_is_read_from_its_source(name):
+    own = methods.get(name).repeats is not Method.repeats
+    assert defines(f"cxrfair.methods.{name}", "repeats") == own
+
+
+@pytest.mark.parametrize("name", methods.names())
 def test_what_a_method_needs_is_a_method_at_a_moment_and_in_no_circle(name):
     paths = [[name]]
     while paths:
@@ -56,16 +63,31 @@ def test_what_a_method_needs_is_a_method_at_a_moment_and_in_no_circle(name):
             paths.append([*passed, needed])
 
 
-def test_only_a_class_declares(tmp_path, monkeypatch):
+def test_a_class_declares_before_its_module(tmp_path, monkeypatch):
     monkeypatch.setattr("cxrfair.provenance.PACKAGE", tmp_path / "cxrfair")
     monkeypatch.setattr("cxrfair.provenance._file", lambda _: tmp_path / "some.py")
     source = tmp_path / "some.py"
-    source.write_text('needs = "outside"\n\n\nclass One:\n    other = 1\n')
+    source.write_text('other = "outside"\n\n\nclass One:\n    other = 1\n')
     assert declared("cxrfair.some", "needs") == ""
+    source.write_text('needs = "outside"\n\n\nclass One:\n    needs = "inside"\n')
+    assert declared("cxrfair.some", "needs") == "inside"
+    source.write_text('USES = "a head says it for its module"\n')
+    assert declared("cxrfair.some", "USES") == "a head says it for its module"
     source.write_text('class One:\n    other = 1\n    needs = "erm@early"\n')
     assert declared("cxrfair.some", "needs") == "erm@early"
+
+
+def test_only_a_class_defines(tmp_path, monkeypatch):
+    source = tmp_path / "some.py"
+    monkeypatch.setattr("cxrfair.provenance._file", lambda _: source)
+    source.write_text("def repeats():\n    pass\n\n\nclass One:\n    repeats = 1\n")
+    assert not defines("cxrfair.some", "repeats")
+    source.write_text("class One:\n    def repeats(self):\n        pass\n")
+    assert defines("cxrfair.some", "repeats")
+    assert not defines("cxrfair.some", "chances")
 
 
 def test_a_module_that_is_not_there_declares_nothing():
     assert declared("cxrfair.methods.nobody", "needs") == ""
     assert declared("pandas", "needs") == ""
+    assert not defines("pandas", "repeats")

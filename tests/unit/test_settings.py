@@ -60,7 +60,11 @@ def test_snakemake_and_dvc_read_the_same_values(repo, params):
         ("labels.uncertain", {"default": "zero", "edma": "one"}, "edma"),
         ("studies.quickstart.datasets", ["mimic_iv"], "'mimic_iv' holds no images; link"),
         ("data.mimic_cxr.link", ["mimic_ivv"], "data.mimic_cxr.link: no 'mimic_ivv' under data"),
-        ("data.mimic_cxr.link", ["chexpert"], "link: 'chexpert'; allowed: chexlocalize, mimic_iv"),
+        (
+            "data.mimic_cxr.link",
+            ["chexpert"],
+            "link: 'chexpert'; allowed: chexlocalize, mimic_cxr_embeddings",
+        ),
         ("data.mimic_iv.link", ["mimic_sdoh"], "only a data set of images is linked"),
         ("data.mimic_sdoh.options", {"yeer": 2018}, "data.mimic_sdoh.options.yeer: no such setti"),
         ("data.jsrt.options", {"a": 1}, "params.yaml data.jsrt.options.a: no such setting"),
@@ -88,7 +92,7 @@ def test_snakemake_and_dvc_read_the_same_values(repo, params):
         (
             "studies.stride.paper",
             "own",
-            r"stride.paper: no file .*own.yaml; have fair_diagnosis, stride_net",
+            r"stride.paper: no file .*own.yaml; have class_balanced, fair_diagnosis, rebalancing",
         ),
         (
             "text.encoder",

@@ -13,10 +13,10 @@ from cxrfair.provenance import closure
 pytestmark = pytest.mark.workflow
 
 EVERY_STAGE = {"Snakefile", "workflow/rules"}  # what plans the jobs
-ON_REQUEST = {  # read only where a study asks for it: words, maps, effects, a paper's numbers
+ON_REQUEST = {  # read only where a study asks for it: words, maps, effects, draws, a paper
     "train": {"data/text"},
     "predict": {"data/phantom/truth"},
-    "metrics": {"data/phantom/truth", "data/interim", "data/images"},
+    "metrics": {"data/phantom/truth", "data/interim", "data/images", "results/models"},
     "report": {"results/search", "workflow/references"},
 }
 

@@ -5,7 +5,7 @@ from collections import namedtuple
 from pathlib import Path
 
 from cxrfair import datasets, text
-from cxrfair.provenance import closure, declared
+from cxrfair.provenance import closure, declared, defines
 from cxrfair.scales import (
     cohort_section,
     overridden,
@@ -301,6 +301,19 @@ def weighed(name):
     return [rules.weigh.output.rebalanced.format(study=name, dataset=d) for d in have]
 
 
+def redrawn_keys(study):
+    """Those of `trained_keys` whose method says how often images are drawn, or leaves some out."""
+    methods = {v: study["variants"][v].get("method") for v in trained(parsed(study))}
+    own = [v for v, method in methods.items() if defines(f"cxrfair.methods.{method}", "repeats")]
+    return [key for key in trained_keys(study) if key[1] in own]
+
+
+def redrawn(name):
+    """Whose images such methods of a study draw, where it has any."""
+    have = STUDIES[name]["datasets"] if redrawn_keys(STUDIES[name]) else []
+    return [rules.drawn.output.drawn.format(study=name, dataset=d) for d in have]
+
+
 def refitted(name):
     """Heads for other labels on the features of a study's models, where it names such labels."""
     study = STUDIES[name]
@@ -468,9 +481,9 @@ def searched(name):
     return [rules.choose.output.search.format(study=name, dataset=d, variant=v) for d, v in of]
 
 
-def heads_of_studies():
-    """A pattern of the names of studies that holds where what follows is one of its last layers."""
-    found = {name: headed(parsed(study)) for name, study in STUDIES.items()}
+def studies_before(variants_of):
+    """A pattern of the names of studies that holds where what follows is one of such variants."""
+    found = {name: variants_of(parsed(study)) for name, study in STUDIES.items()}
     parts = [f"{n}(?=/[a-z0-9_]+/(?:{'|'.join(own)})/)" for n, own in found.items() if own]
     return "|".join(parts) or "(?!)"  # that of nothing
 
@@ -558,6 +571,7 @@ def study_files(name):
         "downstream": refitted(name),
         "trials": tried(name),
         "rebalanced": weighed(name),
+        "drawn": redrawn(name),
         "search": searched(name),
         "paper": [str(path) for path in [printed(parsed(STUDIES[name]))] if path],
         "flows": each_dataset(rules.cohort.output.flow),

@@ -17,7 +17,7 @@ rule heads:
     benchmark:
         "logs/heads/{study}.{dataset}.{variant}.{seed}.tsv"
     wildcard_constraints:
-        study=heads_of_studies(),
+        study=studies_before(headed),
     conda:
         "../envs/cxrfair.yaml"
     threads: settings["train"]["threads"]
@@ -33,9 +33,6 @@ rule heads:
         " --splits {input.splits} --cohort {input.cohort} --targets {input.targets}"
         " --spec {params.spec:q} --threads {params.threads} --scores {output.scores}"
         " --index {output.index} --predictions {output.predictions} --card {output.card} 2> {log}"
-
-
-ruleorder: heads > predict
 
 
 rule trials:

@@ -36,6 +36,7 @@ rule train:
         early="results/models/{study}/{dataset}/{variant}/seed-{seed}/early.safetensors",
         card="results/models/{study}/{dataset}/{variant}/seed-{seed}/model.json",
         history="results/models/{study}/{dataset}/{variant}/seed-{seed}/history.parquet",
+        repeats="results/models/{study}/{dataset}/{variant}/seed-{seed}/repeats.parquet",
         made_with="results/models/{study}/{dataset}/{variant}/seed-{seed}/environment.json",
     log:
         "logs/train/{study}.{dataset}.{variant}.{seed}.log",
@@ -58,7 +59,7 @@ rule train:
         " --upstream {input.upstream} --text {input.text} --chosen {input.chosen} --study {wildcards.study}"
         " --dataset {wildcards.dataset} --variant {wildcards.variant} --spec {params.spec:q}"
         " --weights {output.weights} --early {output.early} --card {output.card}"
-        " --history {output.history} --made-with {output.made_with} 2> {log}"
+        " --history {output.history} --repeats {output.repeats} --made-with {output.made_with} 2> {log}"
 
 
 rule predict:
@@ -74,6 +75,8 @@ rule predict:
         predictions="results/predictions/{study}/{dataset}/{variant}/seed-{seed}/predictions.parquet",
     log:
         "logs/predict/{study}.{dataset}.{variant}.{seed}.log",
+    wildcard_constraints:
+        study=studies_before(trained),
     conda:
         "../envs/cxrfair.yaml"
     threads: inference_threads

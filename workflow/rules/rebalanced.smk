@@ -22,3 +22,29 @@ rule weigh:
         " --study {params.study:q} --lists {params.lists:q} --listed {input.listed}"
         " --cohort {input.cohort} --targets {input.targets} --splits {input.splits}"
         " --out {output.rebalanced} 2> {log}"
+
+
+# Whose images methods leave out of a training list, or draw more often.
+rule drawn:
+    input:
+        repeats=models_of_dataset(rules.train.output.repeats, redrawn_keys),
+        cohort=rules.group.output.cohort,
+        targets=rules.cohort.output.targets,
+        splits=rules.split.output.splits,
+        code=code("drawn"),
+    output:
+        drawn="results/metrics/{study}/{dataset}/drawn.parquet",
+    log:
+        "logs/drawn/{study}.{dataset}.log",
+    conda:
+        "../envs/cxrfair.yaml"
+    params:
+        study=lambda w: section("studies", w.study),
+        models=lambda w: json.dumps(keys_of_dataset(w, redrawn_keys)),
+    message:
+        "{wildcards.study}: count what was drawn of {wildcards.dataset}"
+    shell:
+        "python -m cxrfair.stages.drawn --name {wildcards.study} --dataset {wildcards.dataset}"
+        " --study {params.study:q} --models {params.models:q} --repeats {input.repeats}"
+        " --cohort {input.cohort} --targets {input.targets} --splits {input.splits}"
+        " --out {output.drawn} 2> {log}"

@@ -62,7 +62,13 @@ rule stage_metrics:
         [
             path
             for name in STUDIES
-            for path in [*measured(name), *refitted(name), *tried(name), *weighed(name)]
+            for path in [
+                *measured(name),
+                *refitted(name),
+                *tried(name),
+                *weighed(name),
+                *redrawn(name),
+            ]
         ],
         everything(rules.overlap.output.overlap, product="saliency"),
         everything(rules.audit.output.metrics),

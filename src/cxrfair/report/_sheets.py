@@ -10,10 +10,11 @@ import pandas as pd
 from cxrfair.report import _words as words
 from cxrfair.report._present import Cell, state_of
 from cxrfair.report._results import StudyResults
-from cxrfair.report.references import Column, Footnote, PaperTable, Place
+from cxrfair.report.references import Column, Footnote, GroupTable, PaperTable, Place
 from cxrfair.studies import SEPARATOR
 
 BY_PLACE = {"table", "block", "row"}  # columns of a table that has a paper's layout
+BY_GROUP = {"table", "group", "n_paper"}  # of one that has the layout of its counts
 NOT_RUN = "not run"
 OF_ROW = ({"row"}, {"block", "row"})
 OF_HEADINGS = ({"metric"}, {"metric", "dataset"})
@@ -73,6 +74,64 @@ def sheets(frame: pd.DataFrame, study: StudyResults) -> list[Sheet]:
     of = [] if study.paper is None else study.paper.tables
     rows = {table.number: frame[frame["table"] == table.number] for table in of}
     return [_sheet(rows[table.number], table, study) for table in of if len(rows[table.number])]
+
+
+def group_sheets(frame: pd.DataFrame, study: StudyResults) -> list[Sheet]:
+    """Lay out what `tables.paper_groups.make` gives: one sheet, its groups and their total."""
+    table = None if study.paper is None else study.paper.groups
+    if table is None or frame.empty:
+        return []
+    attributes = table.attribute.split(SEPARATOR)
+    names = [str(name) for name in frame]
+    counts = [name for name in names if name.startswith("n_") and name != "n_paper"]
+    told = [note for note in table.footnotes if note.at]
+    marks = list(zip(ascii_lowercase, told, strict=False))
+    of = frame.groupby("group", sort=False)
+    lines = [_counted(rows, attributes, counts, table, marks) for _, rows in of]
+    datasets = list(frame["dataset"].unique())
+    return [
+        Sheet(
+            number=table.number,
+            caption=table.caption,
+            datasets=tuple(Heading(study.title(d), "", d in study.simulated) for d in datasets),
+            headings=tuple(
+                Heading(words.heading(name, study)) for _ in datasets for name in counts
+            ),
+            bands=(Band(Heading(", ".join(map(study.title, attributes))), tuple(lines)),),
+            footnotes=tuple(
+                [("", note.text) for note in table.footnotes if not note.at]
+                + [(letter, note.text) for letter, note in marks]
+            ),
+        )
+    ]
+
+
+def _counted(
+    rows: pd.DataFrame,
+    attributes: Sequence[str],
+    counts: Sequence[str],
+    table: GroupTable,
+    marks: Sequence[Mark],
+) -> Line:
+    """Make the row of one group, data set by data set; below our images stand the paper's."""
+    group = str(rows["group"].iloc[0])
+    called = [name for name in rows[list(attributes)].iloc[0] if name]
+    is_ours = group in {row.group for row in table.rows}
+    cells = tuple(
+        _count(row[name], row["n_paper"] if name == counts[0] else None)
+        for row in rows.to_dict("records")
+        for name in counts
+    )
+    heading = _heading(", ".join(called), marks, OF_ROW, row=group)
+    return Line(heading, group if is_ours else "", cells)
+
+
+def _count(ours: Any, paper: Any) -> Cell:
+    """Make the cell of a number of images or patients; an empty one is hidden."""
+    printed = "" if pd.isna(paper) else words.count(paper)
+    if pd.isna(ours):
+        return Cell(words.HIDDEN, state="hidden", is_number=True, printed=printed)
+    return Cell(words.count(ours), is_number=True, printed=printed)
 
 
 def _sheet(rows: pd.DataFrame, table: PaperTable, study: StudyResults) -> Sheet:

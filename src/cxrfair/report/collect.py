@@ -61,6 +61,7 @@ class Files(Section):
     downstream: tuple[Path, ...]
     trials: tuple[Path, ...]
     rebalanced: tuple[Path, ...]
+    drawn: tuple[Path, ...]
     search: tuple[Path, ...]
     flows: tuple[Path, ...]
     cohorts: tuple[Path, ...]
@@ -113,6 +114,7 @@ def collect(name: str, study: Study, files: Files, facts: Facts) -> StudyResults
         downstream=_stacked(tables.DOWNSTREAM, files.downstream),
         trials=_stacked(tables.TRIALS, files.trials),
         rebalanced=_stacked(tables.TRAINED_ON, files.rebalanced),
+        drawn=_stacked(tables.REDRAWN, files.drawn),
         search=_stacked(tables.SEARCH, files.search),
         paper=references.read(files.paper[0]) if files.paper else None,
         selection=tables.SELECTION.read(files.selection),

@@ -43,10 +43,10 @@ def holdings(study: StudyResults) -> Iterator[Holding]:
         for attribute in (*study.study.attributes, LABELS):
             for name in names(study):
                 of = parts.get((dataset, name), rows[:0])
-                yield Holding(dataset, attribute, name, _inside(of, attribute, study))
+                yield Holding(dataset, attribute, name, inside(of, attribute, study))
 
 
-def _inside(rows: pd.DataFrame, attribute: str, study: StudyResults) -> pd.DataFrame:
+def inside(rows: pd.DataFrame, attribute: str, study: StudyResults) -> pd.DataFrame:
     """Take an attribute's known groups as people count, or the labels in the study's order."""
     if attribute == LABELS:
         return _sorted(rows[rows["label"].ne(ANY)], "label", study.study.labels)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from string import ascii_lowercase
 from typing import Annotated, Literal, Self
@@ -14,9 +15,10 @@ from cxrfair.config import Section
 from cxrfair.errors import CxrfairError
 from cxrfair.statistics import balance
 from cxrfair.statistics.cells import ALL
-from cxrfair.studies import Name
+from cxrfair.studies import SEPARATOR, Name
 
 Text = Annotated[str, Field(min_length=1)]
+Count = Annotated[int, Field(ge=0)]
 BALANCES = {
     "gini": balance.gini,
     "gini_simpson": balance.gini_simpson,
@@ -40,7 +42,7 @@ class Column(Section):
     metric: Name
     heading: Text
     unit: PositiveFloat = 1.0
-    digits: Annotated[int, Field(ge=0)] = 3
+    digits: Count = 3
 
     @model_validator(mode="after")
     def _is_measured(self) -> Self:
@@ -131,6 +133,43 @@ class PaperTable(Section):
         return self
 
 
+class Group(Section):
+    """One counted group: our name of it, the paper's for each part of that, and its images."""
+
+    group: Text
+    called: tuple[Text, ...]
+    printed: Count
+
+
+class GroupTable(Section):
+    """How many images of a data set a paper counts in each group of an attribute.
+
+    Every crossing of the groups' parts is there. `total` is as printed, whatever the groups add up
+    to. A footnote stands on a `row`: a group by our name, or `all`, the total.
+    """
+
+    number: Text
+    caption: Text
+    dataset: Name
+    attribute: Text
+    rows: tuple[Group, ...]
+    total: Count
+    footnotes: tuple[Footnote, ...] = Field((), max_length=len(ascii_lowercase))
+
+    @property
+    def names(self) -> Mapping[str, tuple[str, ...]]:
+        """The names a place may give, by field of `Place`."""
+        return {"row": (*(row.group for row in self.rows), ALL)}
+
+    @model_validator(mode="after")
+    def _hangs_together(self) -> Self:
+        named = {"rows": [row.group for row in self.rows]}
+        faults = [*_list_faults(named), *_group_faults(self), *_place_faults(self)]
+        if faults:
+            raise ValueError("; ".join(f"{self.number}: {fault}" for fault in faults))
+        return self
+
+
 class Claim(Section):
     """A number that a paper says in its text, of what became of a metric from a first variant on.
 
@@ -163,17 +202,18 @@ class Claim(Section):
 
 
 class Reference(Section):
-    """A paper, its tables and claims, in order: one file of workflow/references."""
+    """A paper, its tables, counts of groups and claims: one file of workflow/references."""
 
     title: Text
     citation: Text
     tables: tuple[PaperTable, ...] = ()
+    groups: GroupTable | None = None
     claims: tuple[Claim, ...] = ()
 
     @model_validator(mode="after")
     def _tables_differ(self) -> Self:
-        named = {"tables": [table.number for table in self.tables]}
-        faults = list(_list_faults(named if self.tables or not self.claims else {}))
+        numbers = [table.number for table in (*self.tables, self.groups) if table is not None]
+        faults = list(_list_faults({"tables": numbers} if numbers or not self.claims else {}))
         if faults:
             raise ValueError("; ".join(faults))
         return self
@@ -228,11 +268,30 @@ def _row_faults(table: PaperTable) -> Iterator[str]:
                 yield f"{where}: {len(numbers)} numbers; there are {width} columns"
 
 
-def _place_faults(table: PaperTable) -> Iterator[str]:
+def _group_faults(table: GroupTable) -> Iterator[str]:
+    """Say where groups are not the crossings of the attribute's parts, or names do not match."""
+    attributes, ours = table.attribute.split(SEPARATOR), []
+    named = [(row.group.split(SEPARATOR), row.called) for row in table.rows]
+    for group, called in named:
+        if not len(group) == len(called) == len(attributes):
+            yield f"{group} called {list(called)}; {table.attribute} needs one name a part"
+            return
+    for place, attribute in enumerate(attributes):
+        pairs = list(dict.fromkeys((group[place], called[place]) for group, called in named))
+        ours.append(list(dict.fromkeys(own for own, _ in pairs)))
+        if any(len(set(of)) < len(pairs) for of in zip(*pairs, strict=True)):
+            yield f"{attribute}: names {pairs}; each of ours needs one of the paper's"
+    missing = set(map(SEPARATOR.join, product(*ours))) - {row.group for row in table.rows}
+    if missing:
+        yield f"no group {sorted(missing)}; every crossing of {ours} must be there"
+
+
+def _place_faults(table: PaperTable | GroupTable) -> Iterator[str]:
     """Say where a footnote stands on what the table does not have."""
     for place in (place for footnote in table.footnotes for place in footnote.at):
         if not place.given:
             yield "a footnote on no place; leave `at` out for one of the whole table"
         for field, name in place.given.items():
-            if name not in table.names[field]:
-                yield f"a footnote on {field} {name!r}; have {list(table.names[field])}"
+            have = list(table.names.get(field, ()))
+            if name not in have:
+                yield f"a footnote on {field} {name!r}; have {have}"

@@ -21,7 +21,7 @@ from cxrfair.report import _words, figures, tables
 from cxrfair.report._latex import latex, latex_sheets
 from cxrfair.report._present import Shown, split
 from cxrfair.report._results import StudyResults
-from cxrfair.report._sheets import BY_PLACE, Sheet, sheets
+from cxrfair.report._sheets import BY_GROUP, BY_PLACE, Sheet, group_sheets, sheets
 from cxrfair.report._stamp import stamp
 from cxrfair.report.composition import ANY
 from cxrfair.report.figures._layout import lay_out
@@ -172,8 +172,8 @@ def _listing(name: str, study: StudyResults, out: Path) -> Listing | None:
     folder = out / "tables"
     write_text(folder / f"{name}.csv", marked.to_csv(index=False, lineterminator="\n"))
     listing = Listing(name, source.TITLE, source.CAPTION, len(frame))
-    if set(frame) >= BY_PLACE:
-        found = sheets(frame, study)
+    if set(frame) >= BY_PLACE or set(frame) >= BY_GROUP:
+        found = (sheets if set(frame) >= BY_PLACE else group_sheets)(frame, study)
         write_text(folder / f"{name}.tex", latex_sheets(found))
         return replace(listing, sheets=found)
     parts = split(frame, study)

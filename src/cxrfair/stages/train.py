@@ -32,6 +32,7 @@ def train(
     early: Path,
     card: Path,
     history: Path,
+    repeats: Path,
     made_with: Path,
 ) -> None:
     """Train one method with one seed on one data set.
@@ -54,6 +55,7 @@ def train(
         write_text(card, as_json(trained.card.model_dump()))
         write_text(made_with, as_json(environment.describe(trained.conditions, ready.origin)))
         tables.HISTORY.write(trained.history, history)
+        tables.DRAWN.write(trained.drawn, repeats)
         ready.log.log_files([weights, card, made_with])
 
 

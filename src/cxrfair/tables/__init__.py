@@ -11,6 +11,7 @@ from cxrfair.tables._judged import (
     MATCHED,
     METRICS,
     OVERLAP,
+    REDRAWN,
     SEARCH,
     SELECTION,
     SUMMARY,
@@ -19,6 +20,7 @@ from cxrfair.tables._judged import (
 )
 from cxrfair.tables._learning import (
     ANSWERS,
+    DRAWN,
     EMBEDDING_INDEX,
     HISTORY,
     INTERVENTIONS,
@@ -62,6 +64,7 @@ __all__ = [
     "COHORT",
     "CURVES",
     "DOWNSTREAM",
+    "DRAWN",
     "EFFECTS",
     "EMBEDDING_INDEX",
     "FLOW",
@@ -79,6 +82,7 @@ __all__ = [
     "PATIENTS",
     "PREDICTIONS",
     "RECORDS",
+    "REDRAWN",
     "RESIDENCES",
     "SALIENCY_INDEX",
     "SEARCH",

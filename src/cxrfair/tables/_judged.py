@@ -209,6 +209,24 @@ TRAINED_ON = Table(  # what a training list holds, beside the training images as
     },
 )
 
+REDRAWN = Table(  # whose images a method leaves out of its training list, or draws more often
+    "redrawn",
+    key=("study", "dataset", "variant", "seed", "attribute", "group", "label"),
+    columns={
+        "study": "string",
+        "dataset": "string",
+        "variant": "string",
+        "seed": "int32",
+        "attribute": "string",
+        "group": "string",
+        "label": "string",  # `any`: all entries; else those that are positive for it
+        "n": "int64",  # entries of the list
+        "n_left_out": "int64",  # never drawn
+        "n_more": "int64",  # drawn more than once an epoch
+        "note": "string?",
+    },
+)
+
 OVERLAP = Table(  # how far what speaks for a label in an image is what speaks for an attribute
     "overlap",
     key=("study", "dataset", "variant", "seed", "label", "attribute"),

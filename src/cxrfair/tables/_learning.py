@@ -30,6 +30,16 @@ TRAINING_LIST = Table(  # what rebalancing makes: one row a training example
     },
 )
 
+DRAWN = Table(  # how often an epoch of a training takes each entry of its training list
+    "drawn",
+    key=("position",),
+    columns={
+        "position": "int64",  # as in the training list
+        "image_id": "string",
+        "repeats": "int64",  # 0: left out; beside the weights of the list
+    },
+)
+
 STORE_INDEX = Table(  # where each image lies in the store, or why it does not
     "store_index",
     key=("image_id",),

@@ -66,12 +66,16 @@ class Data:
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training leaves: weights, how to rebuild the network, curves, how it went."""
+    """What a training leaves: weights, how to rebuild the network, curves, how it went.
+
+    `drawn` are rows of `tables.DRAWN`: how often an epoch took each entry of the training list.
+    """
 
     weights: dict[str, Tensor]
     early: dict[str, Tensor]
     card: Card
     history: pd.DataFrame
+    drawn: pd.DataFrame
     conditions: Conditions
 
 
@@ -94,6 +98,7 @@ def train(spec: TrainSpec, data: Data, saved: Path, processor: torch.device, log
     method = _method(spec, data, groups, seen)
     listed = _listed(method, seen, spec, data, processor)
     method.survey(listed)
+    repeats = method.repeats(listed)
     run = loop.Run(
         train=_weighed(seen, method.chances(listed)),
         validation=judged,
@@ -103,7 +108,7 @@ def train(spec: TrainSpec, data: Data, saved: Path, processor: torch.device, log
         device=processor,
         images=data.listed["image_id"].to_numpy(object),
         title=f"train {log.place}",
-        repeats=method.repeats(listed),
+        repeats=repeats,
     )
     progress = loop.fit(method, run, saved, log.log_epoch)
     return Trained(
@@ -111,6 +116,7 @@ def train(spec: TrainSpec, data: Data, saved: Path, processor: torch.device, log
         early=_contiguous(progress.early),
         card=_card(spec, method, data, progress),
         history=pd.DataFrame(progress.history, columns=["epoch", "name", "value"]),
+        drawn=_drawn(data.listed, repeats),
         conditions=_conditions(spec, processor, progress),
     )
 
@@ -189,6 +195,15 @@ def _listed(
 def _weighed(seen: Examples, chances: NDArray[np.float64] | None) -> Examples:
     """Multiply the weights of the training list by what the method asks for."""
     return seen if chances is None else replace(seen, weight=seen.weight * chances)
+
+
+def _drawn(listed: pd.DataFrame, repeats: NDArray[np.int64] | None) -> pd.DataFrame:
+    """Say how often an epoch takes each entry of the training list: once, or what the method says.
+
+    It follows from the list and the upstream alone, so that it is the same after a stop.
+    """
+    times = np.ones(len(listed), np.int64) if repeats is None else repeats
+    return listed[["position", "image_id"]].assign(repeats=times)
 
 
 def _conditions(spec: TrainSpec, processor: torch.device, progress: Progress) -> Conditions:

@@ -311,11 +311,16 @@ def test_af_of_class_balanced_fine_tuning_is_noted_where_it_is_no_difference(cla
 
 
 def test_the_groups_of_class_balanced_fine_tuning_add_up_to_what_is_said(class_balanced):
-    (said,) = [n.text for n in class_balanced.tables[0].footnotes if "Table 1" in n.text]
-    counts = (20638, 10650, 20308, 26261, 50499, 9666, 13214, 5261)
-    assert all(f"{count:,}" in said for count in counts)
-    assert f"add up to {sum(counts):,}, not to the printed total of 193,730" in said
-    assert f"add up to {190_000 + 2_500:,}" in said
+    table = class_balanced.groups
+    assert table.attribute == INTERSECTION == class_balanced.tables[0].blocks[0].attribute
+    counts = [row.printed for row in table.rows]
+    assert counts == [20638, 10650, 20308, 26261, 50499, 9666, 13214, 5261]
+    assert all(row.group == " x ".join(row.called).lower() for row in table.rows)
+    total, split = [note.text for note in table.footnotes if note.concerns({"row": "all"})]
+    less = f"{table.total - sum(counts):,} fewer than the printed total of {table.total:,}"
+    assert table.total == 193_730
+    assert f"add up to {sum(counts):,}, which is {less}" in total
+    assert f"add up to {190_000 + 2_500:,}" in split
 
 
 def test_a_file_that_is_no_yaml_is_named(tmp_path):
@@ -373,10 +378,81 @@ def test_what_contradicts_itself_is_refused(made, changes, said):
         made.printed(**changes)
 
 
+PAIRS = (("low", "Low", "black", "Black"), ("low", "Low", "white", "White")) + (
+    ("high", "High", "black", "Black"),
+    ("high", "High", "white", "White"),
+)
+
+
+def counted(made, pairs=PAIRS, **changes):
+    """A paper that counts groups of income and race."""
+    rows = [
+        {"group": f"{income} x {race}", "called": [rich, hue], "printed": 5}
+        for income, rich, race, hue in pairs
+    ]
+    table = {"number": "Table 3", "caption": "x", "dataset": "nih", "attribute": "income x race"}
+    text = made.printed().model_dump(mode="json")
+    text["groups"] = table | {"rows": rows, "total": 99} | changes
+    return type(made.printed()).model_validate_json(json.dumps(text))
+
+
+def test_counted_groups_are_those_of_ours_and_all(made):
+    table = counted(made).groups
+    groups = ("low x black", "low x white", "high x black", "high x white")
+    assert table.names == {"row": (*groups, "all")}
+    assert table.total == 99
+
+
+ODD = {"text": "Odd.", "at": [{"row": "low"}]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"pairs": (*PAIRS, PAIRS[0])}, "Table 3: rows holds an entry twice"),
+        ({"pairs": ()}, "Table 3: no rows; there must be at least one"),
+        (
+            {"pairs": PAIRS[:3]},
+            r"no group \['high x white'\]; every crossing of \[\['low', 'high'\], \['black', 'w",
+        ),
+        (
+            {"pairs": (*PAIRS[:3], ("high", "Low", "white", "White"))},
+            r"income: names .*\('high', 'Low'\)\]; each of ours needs one of the paper's",
+        ),
+        (
+            {"attribute": "income"},
+            r"\['low', 'black'\] called \['Low', 'Black'\]; income needs one",
+        ),
+        ({"total": -1}, "greater than or equal to 0"),
+        ({"footnotes": [ODD]}, r"a footnote on row 'low'; have \['low x black', .*'all'\]"),
+        (
+            {"footnotes": [ODD | {"at": [{"block": "all"}]}]},
+            r"a footnote on block 'all'; have \[\]",
+        ),
+        ({"footnotes": [ODD | {"at": [{}]}]}, "Table 3: a footnote on no place"),
+        ({"number": "Table 1"}, r"tables holds an entry twice: \['Table 1', 'Table 1'\]"),
+    ],
+)
+def test_counts_of_groups_that_contradict_themselves_are_refused(made, changes, said):
+    with pytest.raises(ValidationError, match=said):
+        counted(made, **changes)
+
+
+def test_a_paper_may_print_counts_alone(made):
+    text = {"title": "x", "citation": "y"}
+    table = json.loads(counted(made).groups.model_dump_json())
+    reference = type(made.printed())
+    assert reference.model_validate_json(json.dumps(text | {"groups": table})).tables == ()
+    with pytest.raises(ValidationError, match="no tables"):
+        reference.model_validate_json(json.dumps(text))
+
+
 def test_two_tables_of_one_number_are_refused(made):
     text = made.printed().model_dump(mode="json")
     text["tables"] *= 2
-    with pytest.raises(ValidationError, match=r"tables holds an entry twice: \['Table 1', 'Tab"):
+    with pytest.raises(
+        ValidationError, match=r"tables holds an entry twice: .*'Table 1', 'Table 1'"
+    ):
         type(made.printed()).model_validate_json(json.dumps(text))
 
 

@@ -8,8 +8,9 @@ import pytest
 
 from cxrfair.report import ReportConfig, figures
 from cxrfair.report._latex import latex_sheets
-from cxrfair.report._sheets import sheets
+from cxrfair.report._sheets import group_sheets, sheets
 from cxrfair.report.site import build
+from cxrfair.report.tables import paper_groups
 from cxrfair.report.tables.paper import make
 
 CELL = {"block": "sex", "row": "Plain", "dataset": "nih", "metric": "pqd"}
@@ -128,6 +129,34 @@ def test_latex_is_set_as_papers_are(sheet):
     assert "PHANTOM" not in latex_sheets([real])
 
 
+def test_counts_of_groups_stand_above_the_paper_s(study):
+    frame = paper_groups.make(study)
+    (found,) = group_sheets(frame, study)
+    assert found.number == "Table 0"
+    assert [(h.text, h.simulated) for h in found.datasets] == [("NIH", False), ("Mimic", True)]
+    headings = ["Images", "Patients", "Train", "Validation", "Test"]
+    assert [h.text for h in found.headings] == headings * 2
+    men, women, total = found.bands[0].lines
+    assert [(each.heading.text, each.variant) for each in found.bands[0].lines] == [
+        ("Men", "male"), ("Women", "female"), ("Total", ""),
+    ]  # fmt: skip
+    ours = frame.set_index(["dataset", "group"])["n_images"]
+    assert (men.cells[0].text, men.cells[0].printed) == (f"{ours['nih', 'male']:,}", "3,000")
+    assert women.cells[5].text == f"{ours['mimic', 'female']:,}"
+    assert {cell.printed for cell in (*men.cells[1:], *women.cells[1:])} == {""}
+    assert (total.heading.marks, men.heading.marks) == ("a", "")
+    assert found.footnotes == (("a", "One too many."),)
+
+
+def test_a_hidden_count_of_a_group_is_no_number(study):
+    frame = paper_groups.make(study)
+    frame.loc[frame["group"] == "male", "n_images"] = pd.NA
+    cell = group_sheets(frame, study)[0].bands[0].lines[0].cells[0]
+    assert (cell.text, cell.state, cell.printed) == ("hidden", "hidden", "3,000")
+    other = replace(study, paper=study.paper.model_copy(update={"groups": None}))
+    assert group_sheets(paper_groups.make(other), other) == []
+
+
 @pytest.fixture
 def no_figures(monkeypatch):
     """They take their time, and none of them is looked at here."""
@@ -144,6 +173,7 @@ def test_the_page_shows_both_numbers_and_the_footnotes(study, tmp_path):
     assert '<sup class="letter">d</sup>Of a column &amp; so on.' in page
     assert "Of what is not shown" not in page
     assert '<td class="number absent">' in page
+    assert '<span class="printed">paper 5,001</span>' in page
     stamps = re.findall(r'<colgroup span="3"( class=phantom)?>', page)
     assert stamps == ["", " class=phantom"]  # NIH, and the simulated MIMIC beside it
 
@@ -157,7 +187,7 @@ def test_a_public_page_and_its_files_hide_what_suppression_hides(study, tmp_path
     hidden = rows[rows["note"].fillna("").str.startswith("hidden")]
     assert {"age", "sex x age"} <= set(hidden["block"])
     assert hidden[["value", "ci_low", "ci_high"]].isna().all(axis=None)
-    (table,) = re.findall(r'<table class="sheet">.*?</table>', page, re.DOTALL)
+    table, _ = re.findall(r'<table class="sheet">.*?</table>', page, re.DOTALL)
     assert table.count('<span class="value">hidden</span>') == len(hidden)
     text = (folder / "paper.tex").read_text(encoding="utf-8")
     assert len(re.findall(r"& hidden\b", text)) == len(hidden)

@@ -17,7 +17,9 @@ from scipy.sparse import coo_array
 
 from cxrfair.report import StudyResults, composition
 from cxrfair.report._results import Decoding, Leakage
+from cxrfair.report.references import Group, GroupTable, Reference
 from cxrfair.report.suppression import close, suppress
+from cxrfair.report.tables import paper_groups
 from cxrfair.studies import Study
 from cxrfair.tables import CURVES, LABEL_SHIFT, METRICS, SUMMARY, THRESHOLDS
 
@@ -145,7 +147,17 @@ def results(frame, attributes):
         min_group_size=SMALLEST,
         label_shift=_as(LABEL_SHIFT, rows[rows["label"] != "mean"]),
         curves=_as(CURVES, _bins(test, counted, attributes)),
+        paper=printed(attributes[-1]),
     )
+
+
+def printed(attribute):
+    """A paper that counts the images of every known group of an attribute."""
+    values = {"sex": ("female", "male"), "race": ("a", "b", "c")}
+    crossed = itertools.product(*(values[name] for name in attribute.split(" x ")))
+    groups = tuple(Group(group=" x ".join(of), called=of, printed=1) for of in crossed)
+    kind = {"number": "Table 1", "caption": "x", "dataset": "nih", "attribute": attribute}
+    return Reference(title="x", citation="x", groups=GroupTable(rows=groups, total=1, **kind))
 
 
 def _as(table, rows, *more):
@@ -271,6 +283,7 @@ def shown(public, cells):
     for rows in (public.metrics, public.summary, public.label_shift):
         for row in rows.itertuples():
             yield from _counts(row, _of(cells, row.attribute, row.group, "test"))
+    yield from _beside_the_paper(public, cells)
     for row in public.thresholds.itertuples():
         inside = _of(cells, "all", "all", "validation")
         yield _judged(row.label, inside), row.n
@@ -282,6 +295,17 @@ def shown(public, cells):
     bins = public.curves.dropna(subset=["n"]).groupby(["label", "attribute", "group"])
     for (label, attribute, group), of in bins:
         yield _judged(label, _of(cells, attribute, group, "test")), of["n"].sum()
+
+
+def _beside_the_paper(public, cells):
+    """The counts of our groups beside a paper's."""
+    for row in paper_groups.make(public).to_dict("records"):
+        attribute = "all" if row["group"] == "all" else public.paper.groups.attribute
+        for fold in FOLDS:
+            yield _terms(_of(cells, attribute, row["group"], fold), ("images",)), row[f"n_{fold}"]
+        inside = _of(cells, attribute, row["group"], None)
+        yield _terms(inside, ("images",)), row["n_images"]
+        yield _terms(inside, ("people",)), row["n_patients"]
 
 
 def _judged(label, cells):

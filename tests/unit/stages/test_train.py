@@ -23,7 +23,10 @@ TABLES = {
     "splits": tables.SPLITS,
     "index": tables.STORE_INDEX,
 }
-MADE = ("model.safetensors", "early.safetensors", "model.json", "history.parquet")
+MADE = (
+    *("model.safetensors", "early.safetensors", "model.json", "history.parquet"),
+    "repeats.parquet",
+)
 SPEC = {
     "method": "group_dro",
     "hyper": {"step_size": 0.1},
@@ -65,7 +68,7 @@ class Training:
         folder.mkdir()
         self.folder = folder
         self.spec = SPEC | changes | {"train": SPEC["train"] | (train or {})}
-        made = ("weights", *MADE[:1]), ("early", MADE[1]), ("card", MADE[2]), ("history", MADE[3])
+        made = zip(("weights", "early", "card", "history", "repeats"), MADE, strict=True)
         flags = {name: str(inputs / f"{name}.parquet") for name in TABLES}
         flags |= {"pixels": str(inputs / "pixels.npy"), "spec": json.dumps(self.spec)}
         flags |= {"study": "s", "dataset": "d", "variant": "v", **dict(made)}
@@ -116,6 +119,9 @@ class Training:
 
     def resumed(self):
         return json.loads((self.folder / "environment.json").read_text())["resumed"]
+
+    def repeats(self):
+        return tables.DRAWN.read(self.folder / "repeats.parquet")["repeats"].tolist()
 
     def curve(self, name):
         rows = tables.HISTORY.read(self.folder / "history.parquet")
@@ -247,6 +253,20 @@ def test_a_method_starts_from_the_files_of_another(uninterrupted, inputs, tmp_pa
     words = json.loads((made.folder / "environment.json").read_text())
     assert {"dvc.md5.upstream", "dvc.md5.upstream_card"} <= set(words)
     assert json.loads((made.folder / "model.json").read_text())["method"] == "jtt"
+    assert set(made.repeats()) == {1, 3}
+
+
+def test_what_an_epoch_takes_is_written_and_the_same_after_a_stop(uninterrupted, inputs, tmp_path):
+    card, chosen = (uninterrupted.folder / name for name in ("model.json", "model.safetensors"))
+    low = {"method": "low_loss", "hyper": {"share": 0.25, "q": 0.7}, "groups": []}
+    whole, cut = (Training(tmp_path / n, inputs, upstream=(card, chosen), **low) for n in "ab")
+    whole.finish()
+    cut.stop(signal.SIGTERM, 3)
+    cut.finish()
+    assert cut.resumed() == "1"
+    assert cut.bytes() == whole.bytes()
+    assert sorted(whole.repeats()) == [0] * 9 + [1] * 27
+    assert uninterrupted.repeats() == [1] * 36  # a method that takes every image once
 
 
 def test_a_mistake_is_one_message(inputs, tmp_path):

@@ -253,7 +253,7 @@ def test_a_training_takes_what_was_chosen_and_its_card_says_so(flags):
     own = SPEC | {"hyper": {"step_size": 0.7}, "train": SPEC["train"] | {"optimiser": optimiser}}
     runs = {"plain": {}, "searched": {"chosen": ("chosen",)}, "written": {"spec": json.dumps(own)}}
     for name, given in runs.items():
-        made = {"weights": name, "early": "e", "history": "h"}
+        made = {"weights": name, "early": "e", "history": "h", "repeats": "r"}
         made |= {"card": f"{name}.json", "made_with": f"{name}.env", "chosen": ()}
         call(train, words(flags | made | given))
     plain, searched, written = (Path(name).read_bytes() for name in runs)

@@ -184,6 +184,21 @@ def test_what_an_early_network_gets_wrong_is_drawn_more_often(spec, train, data,
     assert not same(jtt.weights, train(spec()).weights)
 
 
+def test_what_was_drawn_is_told_entry_by_entry(spec, train, data, watched):
+    first = train(spec("gce", hyper={"q": 0.7}, epochs=1))
+    chosen = job.Upstream(first.card, first.weights)
+    copied = pd.concat([data.listed, data.listed[:4]], ignore_index=True)
+    copied = copied.assign(position=np.arange(len(copied)))
+    low = spec("low_loss", hyper={"share": 0.25, "q": 0.7}, epochs=1)
+    made = train(low, upstream=chosen, listed=copied)
+    _, (_, run) = watched
+    assert list(made.drawn) == ["position", "image_id", "repeats"]
+    assert made.drawn["image_id"].tolist() == copied["image_id"].tolist()
+    assert made.drawn["repeats"].tolist() == run.repeats.tolist()
+    assert run.repeats.tolist().count(0) == len(copied) // 4
+    assert first.drawn["repeats"].tolist() == [1] * len(data.listed)
+
+
 def test_another_upstream_gives_another_result(spec, train):
     models = [train(spec(seed=seed, optimiser=STILL, epochs=1)) for seed in (0, 1)]
     made = [train(spec("jtt", hyper={"upweight": 5}), upstream=upstream(m)) for m in models]

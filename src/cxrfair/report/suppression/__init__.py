@@ -14,6 +14,7 @@ from cxrfair.report.suppression._coarse import (
     uncount,
 )
 from cxrfair.report.suppression._downstream import hide_downstream
+from cxrfair.report.suppression._drawn import hide_drawn
 from cxrfair.report.suppression._flow import join_small_steps
 from cxrfair.report.suppression._groups import hidden_groups, uncounted
 from cxrfair.report.suppression._places import hide_places
@@ -75,6 +76,7 @@ def suppress(study: StudyResults) -> StudyResults:
         search=_rows.hide_search(study.search, hidden),
         trials=hide_trials(study.trials, hidden, fewest),
         rebalanced=hide_rebalanced(study.rebalanced, hidden, secret),
+        drawn=hide_drawn(study.drawn, hidden, secret, smallest),
         flows={name: join_small_steps(flow, smallest) for name, flow in study.flows.items()},
         composition=_counts.hide_composition(composition, hidden, secret, smallest),
         thresholds=uncount(_counts.hide_fitting(fitted, composition, smallest), secret),
