@@ -38,6 +38,8 @@ LINE: dict[str, Any] = {"linewidth": 1.1, "markersize": 5, "zorder": 3}
 NUMBER: dict[str, Any] = {
     **{"textcoords": "offset points", "ha": "center", "va": "center"},
     **{"fontsize": 7, "zorder": 4},
+    # to its own mark, where others stand between
+    "arrowprops": {"arrowstyle": "-", "linewidth": 0.5, "color": style.QUIET, "shrinkB": 2},
 }
 
 
