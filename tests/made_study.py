@@ -234,6 +234,26 @@ def rebalanced(of, cohorts, splits, targets):
     return pd.concat(found, ignore_index=True) if found else tables.TRAINED_ON.empty()
 
 
+def covering(of):
+    """How lists might cover a large cell and a small one; a third stays whole."""
+    named = {own.rebalance for own in of.variants.values()} - {"none"}
+    rows = [
+        {"dataset": d, "rebalance": name, "seed": s, "cell": cell, "n": n, "kept": n - out}
+        | {"n_patients": n // 2, "looked_at": out, "largest": 2.0 + s, "random": 2.5}
+        for d in of.datasets
+        for name in sorted(named)
+        for s in of.seeds
+        for cell, n, out in (("female", 400, 100), ("male", 30, 10), ("unknown", 10, 0))
+    ]
+    if not rows:
+        return tables.COVERAGE.empty()
+    found = pd.DataFrame(rows).assign(study="quick", over="sex", note=None)
+    whole = found["looked_at"].eq(0)
+    found.loc[whole, ["largest", "random"]] = np.nan
+    found.loc[whole, "note"] = "no image is left out"
+    return found[tables.COVERAGE.schema.names]
+
+
 def lists_of(of, n=600):
     """The same of a study of which nothing else is needed."""
     cohorts, splits, targets = {}, {}, {}
@@ -373,6 +393,7 @@ def results(simulated=frozenset({"mimic"}), n=600, **changes):
         downstream=refitted(of),
         trials=tried(of),
         rebalanced=rebalanced(of, cohorts, splits, first),
+        coverage=covering(of),
         drawn=redrawn(of, cohorts, splits, first),
         search=searched(of, seen, cohorts),
         paper=None if of.paper is None else printed(),

@@ -17,7 +17,7 @@ from cxrfair.lookup import places
 from cxrfair.statistics import cells
 from cxrfair.statistics.cells import ALL
 from cxrfair.studies import Study
-from cxrfair.tables import TRAINED_ON
+from cxrfair.tables import COVERAGE, TRAINED_ON
 
 NONE = "none"  # the training images as they are
 ANY = "any"  # the label of rows that count all entries
@@ -77,6 +77,32 @@ def weigh(
     ]
     named = pd.DataFrame(found).assign(study=where[0], dataset=where[1], note=None)
     return named[list(TRAINED_ON.schema.names)]
+
+
+def covered(where: tuple[str, str], kept: Mapping[tuple[str, int], pd.DataFrame]) -> pd.DataFrame:
+    """Stack how well lists cover the images that they leave out.
+
+    Parameters
+    ----------
+    where
+        Names of the study and of the data set.
+    kept
+        Rows of `tables.KEPT` by name of the rebalancing and seed.
+
+    Returns
+    -------
+    DataFrame
+        Rows of `tables.COVERAGE`; none of lists that have none.
+    """
+    place = {"study": where[0], "dataset": where[1]}
+    parts = [
+        rows.assign(**place, rebalance=name, seed=seed)
+        for (name, seed), rows in kept.items()
+        if not rows.empty
+    ]
+    if not parts:
+        return COVERAGE.empty()
+    return pd.concat(parts, ignore_index=True)[list(COVERAGE.schema.names)]
 
 
 def positive(images: pd.Series, targets: pd.DataFrame, study: Study) -> dict[str, NDArray[Any]]:

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cxrfair.rebalanced import RebalancedError, weigh
+from cxrfair.rebalanced import RebalancedError, covered, weigh
 from cxrfair.studies import Study
-from cxrfair.tables import TRAINED_ON
+from cxrfair.tables import COVERAGE, KEPT, TRAINED_ON
 
 IMAGES = ["a", "b", "c", "d", "e"]
 FOLDS = ["train", "train", "train", "validation", "test"]
@@ -77,6 +77,19 @@ def test_groups_of_an_attribute_add_up_to_all(people):
     rows = found[found["label"].eq("any") & found["rebalance"].eq("resample")]
     sums = rows.groupby("attribute")["weight"].sum()
     np.testing.assert_allclose(sums, listed["weight"].sum())
+
+
+def test_what_lists_cover_is_stacked_under_their_names():
+    row = ["sex", "male", 12, 12, 9, 3, 2.0, 2.5, None]
+    kept = pd.DataFrame([row], columns=KEPT.schema.names)
+    lists = {("resample", 1): kept, ("code_rule", 0): KEPT.empty(), ("resample", 0): kept}
+    found = covered(("s", "nih"), lists)
+    assert list(found) == list(COVERAGE.schema.names)
+    assert found[["study", "dataset", "rebalance"]].drop_duplicates().shape == (1, 3)
+    assert found["seed"].tolist() == [1, 0]
+    assert found[["n", "kept", "largest"]].iloc[0].tolist() == [12, 9, 2.0]
+    assert covered(("s", "nih"), {("code_rule", 0): KEPT.empty()}).empty
+    assert covered(("s", "nih"), {}).empty
 
 
 def test_a_list_of_images_that_are_not_for_training_is_refused(people):

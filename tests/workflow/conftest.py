@@ -123,6 +123,8 @@ def _watch_only(path, params):
     """Take out of dvc.yaml what is of studies and data sets that are not run here."""
     named = {name for study in params["studies"].values() for name in study["datasets"]}
     named |= {other for name in named for other in params["data"][name].get("link", [])}
+    if not any(study.get("inputs") == "embeddings" for study in params["studies"].values()):
+        named.discard("mimic_cxr_embeddings")  # read by no other study
     dvc = yaml.safe_load(path.read_text())
     roots = {f"${{data.{name}.root}}" for name in set(params["data"]) - named}
     for stage in dvc["stages"].values():

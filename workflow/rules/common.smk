@@ -295,10 +295,10 @@ def lists(pattern):
     return files
 
 
-def weighed(name):
-    """What a study's rebalanced training lists hold, where it has any."""
+def weighed(name, part="rebalanced"):
+    """What a study's rebalanced training lists hold, or cover, where it has any."""
     have = STUDIES[name]["datasets"] if rebalanced_lists(STUDIES[name]) else []
-    return [rules.weigh.output.rebalanced.format(study=name, dataset=d) for d in have]
+    return [getattr(rules.weigh.output, part).format(study=name, dataset=d) for d in have]
 
 
 def redrawn_keys(study):
@@ -571,6 +571,7 @@ def study_files(name):
         "downstream": refitted(name),
         "trials": tried(name),
         "rebalanced": weighed(name),
+        "coverage": weighed(name, "coverage"),
         "drawn": redrawn(name),
         "search": searched(name),
         "paper": [str(path) for path in [printed(parsed(STUDIES[name]))] if path],

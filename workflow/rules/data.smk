@@ -327,6 +327,7 @@ rule rebalance:
         code=code("rebalance", rebalance_code),
     output:
         listed="data/training/{study}/{dataset}/{strategy}/seed-{seed}.parquet",
+        kept="data/training/{study}/{dataset}/{strategy}/seed-{seed}.kept.parquet",
     log:
         "logs/rebalance/{study}.{dataset}.{strategy}.{seed}.log",
     conda:
@@ -338,4 +339,5 @@ rule rebalance:
     shell:
         "python -m cxrfair.stages.rebalance --cohort {input.cohort} --targets {input.targets}"
         " --splits {input.splits} --strategy {params.of[strategy]} --config {params.of[config]:q}"
-        " --seed {wildcards.seed} --looks {input.looks} --listed {output.listed} 2> {log}"
+        " --seed {wildcards.seed} --looks {input.looks} --listed {output.listed}"
+        " --kept {output.kept} 2> {log}"

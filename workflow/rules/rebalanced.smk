@@ -2,12 +2,14 @@
 rule weigh:
     input:
         listed=lists(rules.rebalance.output.listed),
+        kept=lists(rules.rebalance.output.kept),
         cohort=rules.group.output.cohort,
         targets=rules.cohort.output.targets,
         splits=rules.split.output.splits,
         code=code("weigh"),
     output:
         rebalanced="results/metrics/{study}/{dataset}/rebalanced.parquet",
+        coverage="results/metrics/{study}/{dataset}/coverage.parquet",
     log:
         "logs/weigh/{study}.{dataset}.log",
     conda:
@@ -20,8 +22,9 @@ rule weigh:
     shell:
         "python -m cxrfair.stages.weigh --name {wildcards.study} --dataset {wildcards.dataset}"
         " --study {params.study:q} --lists {params.lists:q} --listed {input.listed}"
+        " --kept {input.kept}"
         " --cohort {input.cohort} --targets {input.targets} --splits {input.splits}"
-        " --out {output.rebalanced} 2> {log}"
+        " --out {output.rebalanced} --coverage {output.coverage} 2> {log}"
 
 
 # Whose images methods leave out of a training list, or draw more often.

@@ -83,6 +83,8 @@ class StudyResults:
         Rows of `tables.TRIALS`; empty where a study has none.
     rebalanced
         Rows of `tables.TRAINED_ON`; empty where a study rebalances nothing.
+    coverage
+        Rows of `tables.COVERAGE`; empty where no list leaves images out by their features.
     drawn
         Rows of `tables.REDRAWN`; empty where every method draws all images once.
     panels
@@ -127,6 +129,7 @@ class StudyResults:
     overlap: pd.DataFrame = field(default_factory=tables.OVERLAP.empty)
     trials: pd.DataFrame = field(default_factory=tables.TRIALS.empty)
     rebalanced: pd.DataFrame = field(default_factory=tables.TRAINED_ON.empty)
+    coverage: pd.DataFrame = field(default_factory=tables.COVERAGE.empty)
     drawn: pd.DataFrame = field(default_factory=tables.REDRAWN.empty)
     panels: Mapping[str, Panels] = field(default_factory=dict)
     examples: Mapping[str, Examples] = field(default_factory=dict)

@@ -61,6 +61,7 @@ class Files(Section):
     downstream: tuple[Path, ...]
     trials: tuple[Path, ...]
     rebalanced: tuple[Path, ...]
+    coverage: tuple[Path, ...]
     drawn: tuple[Path, ...]
     search: tuple[Path, ...]
     flows: tuple[Path, ...]
@@ -99,8 +100,7 @@ def collect(name: str, study: Study, files: Files, facts: Facts) -> StudyResults
         resamples=facts.resamples,
         confidence=facts.confidence,
         min_group_size=facts.min_group_size,
-        cards=_cards(study, trained(study), files.cards)
-        | _cards(study, headed(study), files.head_cards),
+        cards=_cards(study, files),
         titles=TITLES,
         matched=tables.MATCHED.read(files.matched),
         label_shift=tables.LABEL_SHIFT.read(files.label_shift),
@@ -114,6 +114,7 @@ def collect(name: str, study: Study, files: Files, facts: Facts) -> StudyResults
         downstream=_stacked(tables.DOWNSTREAM, files.downstream),
         trials=_stacked(tables.TRIALS, files.trials),
         rebalanced=_stacked(tables.TRAINED_ON, files.rebalanced),
+        coverage=_stacked(tables.COVERAGE, files.coverage),
         drawn=_stacked(tables.REDRAWN, files.drawn),
         search=_stacked(tables.SEARCH, files.search),
         paper=references.read(files.paper[0]) if files.paper else None,
@@ -196,15 +197,14 @@ def _thresholds(study: Study, paths: Sequence[Path]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _cards(
-    study: Study, variants: Sequence[str], paths: Sequence[Path]
-) -> dict[tuple[str, str, int], Mapping[str, Any]]:
-    """Read what lies beside every model of some variants."""
-    keys = [(d, v, s) for d in study.datasets for v in variants for s in study.seeds]
-    return {
-        key: json.loads(path.read_text(encoding="utf-8"))
-        for key, path in zip(keys, paths, strict=True)
-    }
+def _cards(study: Study, files: Files) -> dict[tuple[str, str, int], Mapping[str, Any]]:
+    """Read what lies beside every model that was trained, and beside last layers."""
+    found = {}
+    for variants, paths in ((trained(study), files.cards), (headed(study), files.head_cards)):
+        keys = [(d, v, s) for d in study.datasets for v in variants for s in study.seeds]
+        for key, path in zip(keys, paths, strict=True):
+            found[key] = json.loads(path.read_text(encoding="utf-8"))
+    return found
 
 
 def _by_dataset(

@@ -20,10 +20,12 @@ from cxrfair.tables._judged import (
 )
 from cxrfair.tables._learning import (
     ANSWERS,
+    COVERAGE,
     DRAWN,
     EMBEDDING_INDEX,
     HISTORY,
     INTERVENTIONS,
+    KEPT,
     MAP_INDEX,
     PREDICTIONS,
     SALIENCY_INDEX,
@@ -62,6 +64,7 @@ __all__ = [
     "ATTRIBUTE_LEAKAGE",
     "CHOSEN",
     "COHORT",
+    "COVERAGE",
     "CURVES",
     "DOWNSTREAM",
     "DRAWN",
@@ -71,6 +74,7 @@ __all__ = [
     "FOLDS",
     "HISTORY",
     "INTERVENTIONS",
+    "KEPT",
     "LABELS",
     "LABEL_SHIFT",
     "LOCALISATION",

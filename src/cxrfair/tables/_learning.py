@@ -30,6 +30,42 @@ TRAINING_LIST = Table(  # what rebalancing makes: one row a training example
     },
 )
 
+KEPT = Table(  # how well the images that a list holds of each cell stand for those it leaves out
+    "kept",
+    key=("cell",),
+    columns={
+        "over": "string",  # what divides the cells, joined
+        "cell": "string",
+        "n": "int64",  # training images
+        "n_patients": "int64",  # whose these are
+        "kept": "int64",  # different images listed
+        "looked_at": "int64",  # of those left out
+        "largest": "float64?",  # distance of one left out from its nearest kept one, in SDs
+        "random": "float64?",  # the same of as many drawn at random, mean over draws
+        "note": "string?",
+    },
+)
+
+COVERAGE = Table(  # how well training lists cover what they leave out (KEPT), list by list
+    "coverage",
+    key=("study", "dataset", "rebalance", "seed", "cell"),
+    columns={
+        "study": "string",
+        "dataset": "string",
+        "rebalance": "string",
+        "seed": "int32",
+        "over": "string",
+        "cell": "string",
+        "n": "int64",
+        "n_patients": "int64",
+        "kept": "int64",
+        "looked_at": "int64",
+        "largest": "float64?",
+        "random": "float64?",
+        "note": "string?",
+    },
+)
+
 DRAWN = Table(  # how often an epoch of a training takes each entry of its training list
     "drawn",
     key=("position",),

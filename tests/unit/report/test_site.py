@@ -51,7 +51,7 @@ def test_every_table_and_figure_is_there_by_itself(built, results):
     assert {"attribute_leakage", "search", "significance"} <= {*tables.names()}
     asked = {"attribute_leakage", "downstream", "effects", "adf_effect", "localisation", "overlap"}
     of_papers = {"claims", "paper", "paper_groups"}
-    of_variants = {"drawn", "rebalanced", "search", "trials"}
+    of_variants = {"coverage", "drawn", "rebalanced", "search", "trials"}
     assert _tables(results) >= {*tables.names()} - asked - of_papers - of_variants
     few = {"accuracy_eom", "masks", "patches", "ranks", "saliency", "sweeps"}
     few |= {"alpha_tradeoff", "distribution"}

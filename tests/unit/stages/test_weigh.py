@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from cxrfair import tables
@@ -19,6 +20,8 @@ def flags(made, tmp_path, monkeypatch):
         table = getattr(tables, name.upper())
         table.write(frames[name], Path(name))
     tables.TRAINING_LIST.write(frames["listed"], Path("listed"))
+    row = ["sex", "male", 12, 12, 9, 3, 2.0, 2.5, None]
+    tables.KEPT.write(pd.DataFrame([row], columns=tables.KEPT.schema.names), Path("kept"))
     study = {
         **{"datasets": ["nih"], "labels": ["edema", "nodule"], "attributes": ["sex"]},
         **{"reference": "erm", "seeds": [0], "variants": {"erm": {"method": "erm"}}},
@@ -27,6 +30,7 @@ def flags(made, tmp_path, monkeypatch):
         **{"--name": "rebalancing", "--dataset": "nih", "--study": json.dumps(study)},
         **{"--lists": '[["resample", 0]]', "--listed": "listed", "--cohort": "cohort"},
         **{"--targets": "targets", "--splits": "splits", "--out": "found.parquet"},
+        **{"--kept": "kept", "--coverage": "coverage.parquet"},
     }
 
 
@@ -46,6 +50,14 @@ def test_each_list_is_weighed_beside_the_training_images(flags):
     assert before.equals(after)
     assert before.loc[("all", "all", "any"), "n"] == 36
     assert (found["study"] + found["dataset"]).unique() == ["rebalancingnih"]
+
+
+def test_what_each_list_covers_is_kept_under_its_name(flags):
+    run(flags)
+    (row,) = tables.COVERAGE.read(Path("coverage.parquet")).to_dict("records")
+    assert (row["study"], row["dataset"]) == ("rebalancing", "nih")
+    assert (row["rebalance"], row["seed"], row["cell"]) == ("resample", 0, "male")
+    assert (row["n"], row["kept"], row["largest"], row["random"]) == (12, 9, 2.0, 2.5)
 
 
 def test_twice_the_same_is_the_same_bytes(flags):

@@ -13,6 +13,7 @@ from cxrfair.report.suppression._coarse import (
     least,
     uncount,
 )
+from cxrfair.report.suppression._coverage import hide_coverage
 from cxrfair.report.suppression._downstream import hide_downstream
 from cxrfair.report.suppression._drawn import hide_drawn
 from cxrfair.report.suppression._flow import join_small_steps
@@ -76,6 +77,7 @@ def suppress(study: StudyResults) -> StudyResults:
         search=_rows.hide_search(study.search, hidden),
         trials=hide_trials(study.trials, hidden, fewest),
         rebalanced=hide_rebalanced(study.rebalanced, hidden, secret),
+        coverage=hide_coverage(study.coverage, hidden, smallest),
         drawn=hide_drawn(study.drawn, hidden, secret, smallest),
         flows={name: join_small_steps(flow, smallest) for name, flow in study.flows.items()},
         composition=_counts.hide_composition(composition, hidden, secret, smallest),
