@@ -4,37 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cxrfair.rebalanced import RebalancedError, covered, weigh
-from cxrfair.studies import Study
+from cxrfair.rebalanced import covered, weigh
 from cxrfair.tables import COVERAGE, KEPT, TRAINED_ON
+from cxrfair.tallies import TallyError
 
-IMAGES = ["a", "b", "c", "d", "e"]
-FOLDS = ["train", "train", "train", "validation", "test"]
-STUDY = Study.model_validate(
-    {
-        **{"datasets": ("nih",), "labels": ("edema", "mass"), "attributes": ("sex", "sex x age")},
-        **{"reference": "erm", "variants": {"erm": {"method": "erm"}}, "seeds": (0, 1)},
-    }
-)
-
-
-@pytest.fixture
-def people():
-    cohort = pd.DataFrame(
-        {
-            "image_id": IMAGES,
-            "sex": ["female", "male", "male", "male", "female"],
-            "age": ["old", "old", "unknown", "old", "old"],
-        }
-    )
-    targets = pd.DataFrame(
-        {
-            "image_id": [*IMAGES, *IMAGES[:3]],
-            "label": ["edema"] * 5 + ["mass"] * 3,
-            "target": pd.array([1, 0, 1, 1, 1, -1, 1, None], "Int8"),
-        }
-    )
-    return cohort, targets, pd.DataFrame({"image_id": IMAGES, "fold": FOLDS})
+IMAGES = ["a", "b", "c"]  # those for training
 
 
 def _list(images, weights):
@@ -47,8 +21,8 @@ def _at(found, *place):
     return row["weight"], row["n"], row["n_images"]
 
 
-def test_before_every_training_image_counts_once(people):
-    found = weigh(("s", "nih"), STUDY, {}, people)
+def test_before_every_training_image_counts_once(plan, people):
+    found = weigh(("s", "nih"), plan, {}, people)
     assert list(found) == list(TRAINED_ON.schema.names)
     assert set(found["rebalance"]) == {"none"}
     for seed in (0, 1):
@@ -59,9 +33,9 @@ def test_before_every_training_image_counts_once(people):
         assert _at(found, "none", seed, "all", "all", "mass") == (1, 1, 1)  # doubt is no positive
 
 
-def test_copies_and_weights_add_up(people):
+def test_copies_and_weights_add_up(plan, people):
     listed = _list(["a", "a", "a", "b"], [1.0, 0.5, 2.0, 0.25])
-    found = weigh(("s", "nih"), STUDY, {("resample", 1): listed}, people)
+    found = weigh(("s", "nih"), plan, {("resample", 1): listed}, people)
     assert _at(found, "resample", 1, "all", "all", "any") == (3.75, 4, 2)
     assert _at(found, "resample", 1, "sex", "female", "any") == (3.5, 3, 1)
     assert _at(found, "resample", 1, "sex", "male", "any") == (0.25, 1, 1)
@@ -70,10 +44,10 @@ def test_copies_and_weights_add_up(people):
     assert _at(found, "resample", 1, "all", "all", "mass") == (0.25, 1, 1)
 
 
-def test_groups_of_an_attribute_add_up_to_all(people):
+def test_groups_of_an_attribute_add_up_to_all(plan, people):
     rng = np.random.default_rng(0)
-    listed = _list(rng.choice(IMAGES[:3], 50), rng.random(50))
-    found = weigh(("s", "nih"), STUDY, {("resample", 0): listed}, people)
+    listed = _list(rng.choice(IMAGES, 50), rng.random(50))
+    found = weigh(("s", "nih"), plan, {("resample", 0): listed}, people)
     rows = found[found["label"].eq("any") & found["rebalance"].eq("resample")]
     sums = rows.groupby("attribute")["weight"].sum()
     np.testing.assert_allclose(sums, listed["weight"].sum())
@@ -92,8 +66,8 @@ def test_what_lists_cover_is_stacked_under_their_names():
     assert covered(("s", "nih"), {}).empty
 
 
-def test_a_list_of_images_that_are_not_for_training_is_refused(people):
+def test_a_list_of_images_that_are_not_for_training_is_refused(plan, people):
     listed = _list(["a", "d", "z"], [1.0, 1.0, 1.0])
     wrong = r"training list resample, seed 0: 2 entries are of no training image; allowed: 0"
-    with pytest.raises(RebalancedError, match=wrong):
-        weigh(("s", "nih"), STUDY, {("resample", 0): listed}, people)
+    with pytest.raises(TallyError, match=wrong):
+        weigh(("s", "nih"), plan, {("resample", 0): listed}, people)

@@ -173,6 +173,7 @@ def test_the_report_has_trials_lists_and_what_alpha_costs(root):
     assert counts.to_dict() == {"erm": 1} | dict.fromkeys(HEADS, TRIALS)
     assert (report / "headed/figures/alpha_tradeoff.png").stat().st_size > 0
     assert len(pd.read_csv(report / "listed/tables/rebalanced.csv")) > 0
+    assert len(pd.read_csv(report / "listed/tables/coverage.csv")) > 0
     assert not (report / "listed/tables/trials.csv").exists()
 
 

@@ -5,11 +5,12 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from cxrfair.rebalanced import ANY, NONE
+from cxrfair.rebalanced import NONE
 from cxrfair.report._results import StudyResults, in_order
 from cxrfair.statistics.cells import ALL
 from cxrfair.studies import trained
 from cxrfair.tables import UNKNOWN
+from cxrfair.tallies import ANY
 
 LABELS = "label"  # the labels, in place of an attribute's groups
 

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from cxrfair.rebalanced import ANY
 from cxrfair.report import lists
 from cxrfair.report._results import StudyResults
 from cxrfair.report.lists import LABELS
 from cxrfair.statistics.cells import ALL
+from cxrfair.tallies import ANY
 
 TITLE = "Whose images are left out, or drawn more often"
 CAPTION = (
