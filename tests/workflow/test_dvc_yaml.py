@@ -13,11 +13,17 @@ from cxrfair.provenance import closure
 pytestmark = pytest.mark.workflow
 
 EVERY_STAGE = {"Snakefile", "workflow/rules"}  # what plans the jobs
-ON_REQUEST = {  # read only where a study asks for it: words, maps, effects, draws, a paper
-    "train": {"data/text"},
-    "predict": {"data/phantom/truth"},
-    "metrics": {"data/phantom/truth", "data/interim", "data/images", "results/models"},
-    "report": {"results/search", "workflow/references"},
+# Read only where a study asks for it: vectors, words, maps, effects, draws, lists, a paper.
+ON_REQUEST = {
+    "cohort": {"data/vectors"},
+    "rebalance": {"data/images", "data/vectors"},
+    "train": {"data/text", "data/vectors"},
+    "predict": {"data/phantom/truth", "data/vectors"},
+    "metrics": {
+        *{"data/phantom/truth", "data/interim", "data/images"},
+        *{"data/training", "results/models"},
+    },
+    "report": {"data/vectors", "results/search", "workflow/references"},
 }
 
 

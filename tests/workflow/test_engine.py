@@ -49,7 +49,7 @@ def extended(grown):
 def test_a_method_that_starts_from_a_model_trains_nothing_twice(grown):
     _, planned, before, after = grown
     each = {"train": 4, "predict": 4, "threshold": 4, "embed": 4, "draw": 8}
-    assert planned == {"text": 1, "localise": 2, **each, **FOLLOWS}
+    assert planned == {"text": 1, "localise": 2, "drawn": 2, **each, **FOLLOWS}
     assert before == after
     assert [len(files) for files in before.values()] == [10, 10]
 
@@ -154,7 +154,7 @@ def test_a_change_of_an_upstream_re_runs_what_starts_from_it(extended, tmp_path)
     train = {"optimiser": {"learning_rate": 0.002}}
     workplace.params(**{f"{QUICKSTART}__variants__erm__train": train})
     jobs = {"train": 4, "predict": 4, "threshold": 4, "embed": 4, "draw": 4, "localise": 2}
-    assert workplace.planned() == jobs | FOLLOWS
+    assert workplace.planned() == jobs | FOLLOWS | {"drawn": 2}
     out = workplace.snakemake("--dry-run").stdout
     assert "train group_dro on" not in out
     assert "train" in workplace.stale()
