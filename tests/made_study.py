@@ -15,8 +15,9 @@ from cxrfair.report import StudyResults, composition
 from cxrfair.report._results import Decoding, Leakage
 from cxrfair.report.references import Reference
 from cxrfair.selection import choose, select
+from cxrfair.sights import Sights
 from cxrfair.statistics import cells
-from cxrfair.studies import Study, headed, scored_by, trained
+from cxrfair.studies import Study, headed, home_of, homes, scored_by, trained
 
 PARTS = ("positive", "negative")
 AGES = ("0-20", "20-40", "40-60", "60-80")
@@ -76,12 +77,18 @@ def evidence(of, n=600):
     """Everything `audit` takes: (models, cohorts)."""
     models, cohorts = {}, {}
     rule = thresholds.ThresholdConfig(rule="max_f1")
-    for dataset in of.datasets:
+    for dataset in (*homes(of), *of.external):
         cohorts[dataset], fold = cohort(dataset, n)
+        if dataset in of.external:
+            fold = np.full(n, "test")
         for variant in of.variants:
             for seed in of.seeds:
                 scored = Model(dataset, scored_by(of, variant), seed)
                 rows = predictions(of, cohorts[dataset], fold, scored)
+                if dataset in of.external:
+                    at_home = models[Model(home_of(of, dataset), variant, seed)]
+                    models[Model(dataset, variant, seed)] = Evidence(rows, at_home.thresholds)
+                    continue
                 seen, chosen = rows[rows["fold"] == "validation"], of.variants[variant]
                 fitted = thresholds.fit(seen, rule)
                 if chosen.post is not None:
@@ -100,7 +107,7 @@ def probed(of, cohorts):
     rows = [
         {"dataset": d, "variant": v, "seed": s, "fold": f, "attribute": a, "group": g}
         | {"label": label, "within": within, "value": 0.6 + s / 10}
-        for d in of.datasets
+        for d in homes(of)
         for v in trained(of)
         for s in of.seeds
         for f in ("validation", "test")
@@ -133,10 +140,60 @@ def localised(of):
     return named.assign(**numbers, **lift, **apart)[tables.LOCALISATION.schema.names]
 
 
-def _models(of):
-    """Data set, variant and seed of every model that was trained."""
+def pointed(of):
+    """How often points of every model might hit: the later a variant, the better it points.
+
+    Few of the young have a mask.
+    """
+    variants = trained(of)
+    rows = [
+        {**model, "label": label, "attribute": attribute, "group": group, "n": count}
+        | {"statistic": "gap" if group == "between" else "hit_rate"}
+        | {"value": 0.2 + worth + 0.1 * variants.index(model["variant"]) + model["seed"] / 50}
+        for model in _models(of, of.datasets)
+        for label in of.labels
+        for attribute, groups in pointed_groups(of).items()
+        for group, count, worth in groups
+    ]
+    frame = _numbers(pd.DataFrame(rows))
+    rates = frame["statistic"].eq("hit_rate")
+    frame = frame.assign(
+        n_patients=frame["n"] * 3 // 4,
+        expected=np.where(rates, 0.1, np.nan),
+        p_value=np.where(frame["difference"].notna(), 0.04, np.nan),
+    )
+    said = f"fewer than {CONFIG.min_group_size} images"
+    note = frame["note"].mask(rates & frame["n"].lt(CONFIG.min_group_size), said)
+    note = note.mask(~rates & frame["attribute"].eq("age"), f"enters with {said}: 0-20")
+    return frame.assign(note=note)[tables.POINTING.schema.names]
+
+
+def pointed_groups(of):
+    """Groups, how many of their images have a mask, and what is added to their hit rate."""
+    found = {"all": [("all", 200, 0.0)]}
+    if "sex" in of.attributes:
+        found["sex"] = [("female", 90, 0.05), ("male", 110, -0.05), ("between", 200, -0.1)]
+    if "age" in of.attributes:
+        found["age"] = [("0-20", 5, 0.1), ("40-60", 195, 0.0), ("between", 200, -0.1)]
+    return found
+
+
+def sighted(of):
+    """Two pictures of each label, and maps of 2 x 2 cells that are largest in the first one."""
+    pairs = [label for label in of.labels for _ in range(2)]
+    e = len(pairs)
+    pixels = np.arange(e * 8 * 8, dtype=np.int64).reshape(e, 8, 8).astype(np.uint8)
+    masks = np.zeros((e, 8, 8), bool)
+    masks[:, :3, :3] = True
+    cells = np.tile(np.array([[0.7, 0.1], [0.15, 0.05]], np.float32), (e, 1, 1))
+    maps = {name: cells + np.float32(n) for n, name in enumerate(trained(of))}
+    return Sights(pixels, tuple(pairs), masks, maps)
+
+
+def _models(of, datasets=None):
+    """Data set, variant and seed of every model that was trained, on the data sets of that."""
     names = ("dataset", "variant", "seed")
-    keys = ((d, v, s) for d in of.datasets for v in trained(of) for s in of.seeds)
+    keys = ((d, v, s) for d in datasets or homes(of) for v in trained(of) for s in of.seeds)
     return [dict(zip(names, key, strict=True)) for key in keys]
 
 
@@ -224,7 +281,7 @@ def rebalanced(of, cohorts, splits, targets):
     """What lists hold in which the first half of the training images lies three times."""
     named = {trained_on.rebalance for trained_on in of.variants.values()} - {"none"}
     found = []
-    for dataset in of.datasets if named else ():
+    for dataset in homes(of) if named else ():
         ids = splits[dataset].query("fold == 'train'")["image_id"]
         rows = pd.concat([ids, *[ids[: len(ids) // 2]] * 2], ignore_index=True)
         listed = pd.DataFrame({"image_id": rows, "weight": 1.0})
@@ -240,7 +297,7 @@ def covering(of):
     rows = [
         {"dataset": d, "rebalance": name, "seed": s, "cell": cell, "n": n, "kept": n - out}
         | {"n_patients": n // 2, "looked_at": out, "largest": 2.0 + s, "random": 2.5}
-        for d in of.datasets
+        for d in homes(of)
         for name in sorted(named)
         for s in of.seeds
         for cell, n, out in (("female", 400, 100), ("male", 30, 10), ("unknown", 10, 0))
@@ -268,7 +325,7 @@ def redrawn(of, cohorts, splits, targets):
     """What methods that choose might choose: every fourth image out, every third three times."""
     found, repeats = [], {"low_loss": np.array([0, 1, 1, 1]), "jtt": np.array([3, 1, 1])}
     keys = [(name, v.method) for name, v in of.variants.items() if v.method in repeats]
-    for dataset in of.datasets if keys else ():
+    for dataset in homes(of) if keys else ():
         ids = splits[dataset].query("fold == 'train'")["image_id"]
         drawn = {
             (name, seed): pd.DataFrame(
@@ -308,6 +365,7 @@ SETTINGS = {
     "group_dro": {"step_size": 0.01},
     "jtt": {"upweight": 5},
     "low_loss": {"share": 0.25, "q": 0.7},
+    "aligner": {"random_maps": False},
 }
 
 
@@ -327,7 +385,7 @@ def cards(of):
             "epochs": 2,
             **stated,
         }
-        for dataset in of.datasets
+        for dataset in homes(of)
         for name in trained(of)
         for seed in of.seeds
     } | {
@@ -335,7 +393,7 @@ def cards(of):
             "settings": {"alpha": 1.0} | of.variants[name].settings,
             **{"trials": 5, "notes": [], "source": "A paper, 2020"},
         }
-        for dataset in of.datasets
+        for dataset in homes(of)
         for name in headed(of)
         for seed in of.seeds
     }
@@ -344,7 +402,7 @@ def cards(of):
 def searched(of, seen, cohorts):
     """What a search might have found: seeds in place of draws."""
     found = []
-    for dataset, variant in [(d, v) for d in of.datasets for v in trained(of) if of.search]:
+    for dataset, variant in [(d, v) for d in homes(of) for v in trained(of) if of.search]:
         alone = of.model_copy(update={"datasets": (dataset,), "reference": variant})
         draws = {n: seen[Model(dataset, variant, s)] for n, s in enumerate(of.seeds)}
         rows = choose(alone, draws, cohorts[dataset], of.search.rule)
@@ -354,18 +412,20 @@ def searched(of, seen, cohorts):
     return pd.concat(found, ignore_index=True) if found else tables.SEARCH.empty()
 
 
-def results(simulated=frozenset({"mimic"}), n=600, **changes):
-    """What a report takes."""
+def results(simulated=frozenset({"mimic"}), n=600, lists=None, **changes):
+    """What a report takes; `lists` is section `rebalance` of params.yaml."""
     of = study(**changes)
     models, cohorts = evidence(of, n)
     judged = audit("quick", of, models, cohorts, CONFIG)
     first = {d: models[Model(d, of.reference, of.seeds[0])].predictions for d in of.datasets}
     splits = {d: p.drop_duplicates("image_id")[["image_id", "fold"]] for d, p in first.items()}
-    seen = {key: e.predictions.query("fold == 'validation'") for key, e in models.items()}
+    learnt = {key: e for key, e in models.items() if key.dataset not in of.external}
+    seen = {key: e.predictions.query("fold == 'validation'") for key, e in learnt.items()}
     leakage = tables.ATTRIBUTE_LEAKAGE.empty()
     if "embeddings" in of.products:
         leakage = probed(of, cohorts)
     maps, saliency = "maps" in of.products, "saliency" in of.products
+    points = "pointing" in of.products
     fitted = [row.thresholds.assign(**key._asdict()) for key, row in models.items()]
     return StudyResults(
         name="quick",
@@ -376,7 +436,7 @@ def results(simulated=frozenset({"mimic"}), n=600, **changes):
         thresholds=pd.concat(fitted, ignore_index=True),
         decoding={d: Decoding(n, n // 10, 3, 0.25, 0.5) for d in of.datasets},
         cuts={d: {} for d in of.datasets},
-        leakage={d: Leakage(n // 3, n, n // 4, n // 5, 0.8) for d in of.datasets},
+        leakage={d: gate(d in of.external, n) for d in of.datasets},
         simulated=simulated,
         facts={"Backbone": "<test_resnet> & friends"},
         resamples=CONFIG.resamples,
@@ -387,9 +447,12 @@ def results(simulated=frozenset({"mimic"}), n=600, **changes):
         attribute_leakage=leakage,
         localisation=localised(of) if maps else tables.LOCALISATION.empty(),
         examples={d: pictured(of) for d in of.datasets if maps and d in simulated},
+        pointing=pointed(of) if points else tables.POINTING.empty(),
+        sights={d: sighted(of) for d in of.datasets if points and d in simulated},
+        lists=lists or {},
         effects=affected(of),
         overlap=overlapping(of) if saliency else tables.OVERLAP.empty(),
-        panels={d: panels(of) for d in of.datasets if saliency and d in simulated},
+        panels={d: panels(of) for d in homes(of) if saliency and d in simulated},
         downstream=refitted(of),
         trials=tried(of),
         rebalanced=rebalanced(of, cohorts, splits, first),
@@ -399,6 +462,12 @@ def results(simulated=frozenset({"mimic"}), n=600, **changes):
         paper=None if of.paper is None else printed(),
         selection=select("quick", of, seen, cohorts, leakage.query("fold == 'validation'")),
     )
+
+
+def gate(external, n):
+    """What the gate between folds might find; a data set that is tested only has no other."""
+    share = (None, None, None) if external else (n // 4, n // 5, 0.8)
+    return Leakage(n // 3, n, *share)
 
 
 def _claim(metric, change, printed, **changes):
@@ -503,7 +572,7 @@ def training(n=48, size=32):
         "splits": pd.DataFrame({"image_id": images, "fold": fold, "cell": "all"}),
         "listed": pd.DataFrame(
             {"position": order, "image_id": listed, "weight": 1.0, "augmentation_seed": order}
-            | {"partner": None, "share": np.nan}
+            | {"partner": None, "share": np.nan, "guided": None}
         ),
         "index": pd.DataFrame(
             {"image_id": images, "row": number, "checksum": "x", "quarantine": None}

@@ -1,8 +1,10 @@
 """Label states to targets: the only place for what becomes of uncertain and unmentioned labels."""
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping
 from typing import Literal, TypeVar
 
+import numpy as np
 import pandas as pd
 from pydantic import field_validator
 
@@ -17,6 +19,8 @@ DEFAULT = "default"
 IN_DOUBT = -1
 TARGETS = {"ignore": None, "zero": 0, "one": 1, "keep": IN_DOUBT}
 SOFT = 0.5  # what training learns of a label in doubt
+UNSTATED = "unstated"
+SUREST = ("positive", "uncertain", "negative", "unmentioned")  # first: what a union says
 
 
 class LabelError(CxrfairError):
@@ -29,10 +33,14 @@ class LabelConfig(Section):
     `ignore` is neither learnt from nor judged; `zero` and `one` take a side. `keep` keeps the
     doubt: the target is `IN_DOUBT`, from which training learns `SOFT`, which is never judged, and
     which counts as neither positive nor negative.
+
+    `union` names labels that are any of several: what sources call a nodule, a mass or a lesion is
+    then one label, whichever of these words a source has. A policy may name a union.
     """
 
     uncertain: dict[str, Uncertain]
     unmentioned: dict[str, Unmentioned]
+    union: dict[str, list[str]]
 
     @field_validator("uncertain", "unmentioned")
     @classmethod
@@ -40,6 +48,32 @@ class LabelConfig(Section):
         if DEFAULT not in policies:
             raise ValueError(f"no {DEFAULT!r}; write out what holds for labels not named here")
         return policies
+
+    @field_validator("union")
+    @classmethod
+    def _parts_are_labels(cls, unions: dict[str, list[str]]) -> dict[str, list[str]]:
+        for name, of in unions.items():
+            if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+                raise ValueError(f"{name!r}; allowed: small letters, digits and _, a letter first")
+            if not of or len(set(of)) < len(of):
+                raise ValueError(f"{name} is made of {of}; allowed: one label or more, each once")
+            if inside := sorted({*of} & {*unions}):
+                raise ValueError(f"{name} is made of {inside}; allowed: labels that are no unions")
+        return unions
+
+
+def parts(label: str, config: LabelConfig) -> tuple[str, ...]:
+    """Return the labels that a label is any of: of a union its parts, else itself alone."""
+    return tuple(config.union.get(label, (label,)))
+
+
+def stated(known: Iterable[str], config: LabelConfig) -> tuple[str, ...]:
+    """Return the labels that can be asked for where a source states `known`, with unions, sorted.
+
+    A union is there where any of its parts is.
+    """
+    have = set(known)
+    return tuple(sorted(have | {name for name, of in config.union.items() if have & {*of}}))
 
 
 def faults(config: LabelConfig, labels: Iterable[str]) -> list[str]:
@@ -56,13 +90,27 @@ def faults(config: LabelConfig, labels: Iterable[str]) -> list[str]:
     ]
 
 
+def union_faults(config: LabelConfig, known: Collection[str]) -> list[str]:
+    """List unions under the name of a label that some source states, and parts that none does."""
+    found = []
+    for name, of in config.union.items():
+        where = f"params.yaml labels.union.{name}"
+        if name in known:
+            found.append(f"{where}: a source states this label itself; choose another name")
+        if odd := [part for part in of if part not in known]:
+            have = ", ".join(sorted(known))
+            found.append(f"{where}: no source states {', '.join(odd)}; they have {have}")
+    return found
+
+
 def targets(labels: pd.DataFrame, wanted: tuple[str, ...], config: LabelConfig) -> pd.DataFrame:
     """Decide what is to be learnt and judged of each image and wanted label.
 
     Parameters
     ----------
     labels
-        Rows of `tables.LABELS`. A label without a row for an image counts as unmentioned there.
+        Rows of `tables.LABELS`. A label without a row for an image counts as unmentioned there; one
+        that is `unstated` has no target, whatever the policy.
 
     Returns
     -------
@@ -73,26 +121,34 @@ def targets(labels: pd.DataFrame, wanted: tuple[str, ...], config: LabelConfig) 
     Raises
     ------
     LabelError
-        If a wanted label has no row at all.
+        If a wanted label has no row at all; of a union, if none of its parts has.
     """
     known = sorted(labels["label"].unique())
-    if odd := [label for label in wanted if label not in known]:
+    if odd := [label for label in wanted if label not in stated(known, config)]:
         raise LabelError(f"labels: no {odd}; the data set has {', '.join(known)}")
-    every = pd.MultiIndex.from_product(
-        [labels["image_id"].unique(), wanted], names=["image_id", "label"]
-    )
-    stated = labels[labels["label"].isin(wanted)].set_index(["image_id", "label"])["state"]
-    states = stated.reindex(every, fill_value="unmentioned")
+    images = pd.Index(labels["image_id"].unique(), name="image_id")
+    every = pd.MultiIndex.from_product([images, wanted], names=["image_id", "label"])
     found = pd.Series(pd.NA, index=every, dtype="Int8", name="target")
     for label in wanted:
         of_label = every.get_level_values("label") == label
-        found[of_label] = states[of_label].map(_target_of(label, config)).astype("Int8")
+        states = _states(labels, images, [p for p in parts(label, config) if p in known])
+        found[of_label] = states.map(_target_of(label, config)).astype("Int8").to_numpy()
     return found.reset_index()
 
 
 def judged(target: pd.Series) -> pd.Series:
     """Return targets (of `tables.TARGETS`) with those in doubt emptied."""
     return target.mask(target == IN_DOUBT)
+
+
+def _states(labels: pd.DataFrame, images: pd.Index, of: list[str]) -> pd.Series:
+    """Return what is said of each image, (n,): of several labels the surest that is said of any."""
+    said = []
+    for part in of:
+        rows = labels[labels["label"] == part].set_index("image_id")["state"]
+        said.append(rows.reindex(images, fill_value="unmentioned").to_numpy())
+    choices = [np.any([states == word for states in said], axis=0) for word in SUREST]
+    return pd.Series(np.select(choices, SUREST, UNSTATED), images)
 
 
 def _target_of(label: str, config: LabelConfig) -> dict[str, int | None]:
@@ -102,6 +158,7 @@ def _target_of(label: str, config: LabelConfig) -> dict[str, int | None]:
         "negative": 0,
         "uncertain": TARGETS[_policy(config.uncertain, label)],
         "unmentioned": TARGETS[_policy(config.unmentioned, label)],
+        UNSTATED: None,
     }
 
 

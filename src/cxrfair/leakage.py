@@ -60,9 +60,12 @@ def image_level(
     -------
     dict
         Its test images, those of them whose patient has an image in training too, and their share
-        (None without test images).
+        (None without test images). All None where nothing is in training (an external data set):
+        there is nothing to be beside.
     """
     rows = _rows(splits, chosen)
+    if "train" not in rows["fold"].to_numpy():
+        return dict.fromkeys(("test_images", "beside_own_patient", "share"))
     shares = rows["fold"].value_counts(normalize=True)
     test = shares.get("test", 0.0)
     place = rows["image_id"].map(lambda image: stable_hash(seed, image) / 2**63)
@@ -73,6 +76,53 @@ def image_level(
         "test_images": len(tested),
         "beside_own_patient": beside,
         "share": beside / len(tested) if len(tested) else None,
+    }
+
+
+def apart(
+    external: pd.DataFrame, home: pd.DataFrame, store_indexes: tuple[pd.DataFrame, pd.DataFrame]
+) -> dict[str, int]:
+    """Refuse an external data set that shares a patient or a picture with its home.
+
+    Patients are the same if they have one identifier. Two images are one picture if all their
+    decoded pixels are the same, under whatever names.
+
+    Parameters
+    ----------
+    external, home
+        Rows of `tables.CHOSEN`: of images nothing is learnt from, and of those models come from,
+        of all folds.
+    store_indexes
+        Rows of `tables.STORE_INDEX` of the same two; they may hold more images.
+
+    Returns
+    -------
+    dict
+        The patients and images of home, and how many patients and pictures are in both (none).
+
+    Raises
+    ------
+    LeakageError
+        Saying how many patients or pictures are in both.
+    """
+    pair = [
+        rows[["image_id", "patient_id"]].merge(
+            index[["image_id", "checksum"]], on="image_id", how="left"
+        )
+        for rows, index in zip((external, home), store_indexes, strict=True)
+    ]
+    for what, column in (("patients", "patient_id"), ("pictures", "checksum")):
+        tested, learnt = (rows[column].dropna().drop_duplicates() for rows in pair)
+        if shared := int((places(tested, learnt) >= 0).sum()):
+            raise LeakageError(
+                f"external data set: {shared} of its {len(tested)} {what} are also where its "
+                "models are trained; allowed: none"
+            )
+    return {
+        "home_patients": int(home["patient_id"].nunique()),
+        "home_images": len(home),
+        "patients_in_both": 0,
+        "pictures_in_both": 0,
     }
 
 

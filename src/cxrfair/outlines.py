@@ -12,8 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from pyarrow import parquet
 
-from cxrfair import annotations
 from cxrfair.errors import CxrfairError
+from cxrfair.images.masks import squared
 from cxrfair.lookup import places
 from cxrfair.phantom import scene
 
@@ -94,21 +94,10 @@ def from_annotations(
     drawn: dict[tuple[str, int], Bools] = {}
     marked = pd.concat([mine[["label", "row", "kind", "geometry"]], known], axis=1)
     for label, place, kind, geometry, height, width in marked.itertuples(index=False):
-        inside = _squared(kind, geometry, (int(height), int(width)), size)
+        inside = squared(kind, geometry, (int(height), int(width)), size)
         before = drawn.get((label, place))
         drawn[label, place] = inside if before is None else before | inside
     return _stacked({key: mask for key, mask in sorted(drawn.items()) if mask.any()})
-
-
-def _squared(kind: str, geometry: str, shape: tuple[int, int], size: int) -> Bools:
-    """Draw a geometry in an image of `shape` where `images.decode` puts it."""
-    height, width = shape
-    rows, columns = (max(1, round(side * size / max(shape))) for side in shape)
-    top, left = (size - rows) // 2, (size - columns) // 2
-    square = np.zeros((size, size), np.bool_)
-    inside = annotations.mask(kind, geometry, height, width, (rows, columns))
-    square[top : top + rows, left : left + columns] = inside
-    return square
 
 
 def _stacked(drawn: Mapping[tuple[str, int], Bools]) -> Masks:

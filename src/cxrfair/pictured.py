@@ -21,7 +21,7 @@ MOST = 4  # images
 
 Bools = NDArray[np.bool_]
 Bytes = NDArray[np.uint8]
-Kept = Bools | Bytes | NDArray[np.int16]
+Kept = Bools | Bytes | NDArray[np.int16] | NDArray[np.float32]
 
 
 @dataclass(frozen=True)

@@ -71,12 +71,17 @@ def train_section(params: Mapping[str, Any], variant: Mapping[str, Any]) -> dict
     return overridden(overridden(params["train"], recipe), variant.get("train", {}))
 
 
-def split_section(params: Mapping[str, Any], study: Mapping[str, Any]) -> dict[str, Any]:
+def split_section(
+    params: Mapping[str, Any], study: Mapping[str, Any], dataset: str | None = None
+) -> dict[str, Any]:
     """Return section `split` as it holds for a study: its own `split` where that says something.
 
     A study that splits in another way (`by`) takes no amounts from the section: they are of that.
+    All of an external data set is tested on, whatever the study says.
     """
     own, shared = study.get("split", {}), params["split"]
+    if dataset is not None and dataset in study.get("external", ()):
+        return {"by": "external", "seed": own.get("seed", shared["seed"]), "stratify": []}
     if own.get("by", shared["by"]) != shared["by"]:
         shared = {key: shared[key] for key in ("seed", "stratify")}
     return overridden(shared, own)

@@ -15,7 +15,7 @@ from cxrfair.statistics.cells import BETWEEN, Cell, known
 from cxrfair.statistics.estimates import estimate
 from cxrfair.statistics.panels import join
 from cxrfair.statistics.selection import RULES, Candidates
-from cxrfair.studies import Study, trained
+from cxrfair.studies import Study, homes, trained
 from cxrfair.tables import SELECTION
 from cxrfair.thresholds import ALL, FOLD
 
@@ -57,17 +57,18 @@ def select(
     """Apply every rule of `statistics.selection` to a study's models, by data set and attribute.
 
     Every trained variant and seed is a candidate: what only decides differently has the scores of
-    its upstream. AUROC, over all validation images, of the worst group
-    and between groups (largest less smallest), is a mean over the labels that define it; so is
-    each group's, for `dto`. Images of unknown group enter the overall AUROC alone.
+    its upstream. External data sets choose nothing: their models are chosen at home. AUROC, over
+    all validation images, of the worst group and between groups (largest less smallest), is a mean
+    over the labels that define it; so is each group's, for `dto`. Images of unknown group enter the
+    overall AUROC alone.
 
     Parameters
     ----------
     models
-        Rows of `tables.PREDICTIONS` of the validation fold, for each data set, trained variant and
-        seed.
+        Rows of `tables.PREDICTIONS` of the validation fold, for each data set that is not external,
+        trained variant and seed.
     cohorts
-        Rows of `tables.COHORT` by data set: patients and attributes.
+        Rows of `tables.COHORT` by such data set: patients and attributes.
     leakage
         Rows of `tables.ATTRIBUTE_LEAKAGE` of the validation fold; without any of an attribute
         `min_leakage` is not applied to it. Leakage is the AUROC of the probe over all images, group
@@ -89,7 +90,7 @@ def select(
     """
     _refuse_others("attribute_leakage", leakage)
     rows: list[dict[str, object]] = []
-    for dataset in study.datasets:
+    for dataset in homes(study):
         keys = [Model(dataset, v, seed) for v in trained(study) for seed in study.seeds]
         missing = [key for key in keys if key not in models]
         if missing:

@@ -4,9 +4,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pydantic import ValidationError, create_model, field_validator
+from pydantic import ValidationError, create_model
 
-from cxrfair import datasets, heads, labels, methods, rebalance, text, variants
+from cxrfair import heads, labels, methods, rebalance, sources, text, variants
 from cxrfair.audit import AuditConfig
 from cxrfair.cohort.attributes import ATTRIBUTES
 from cxrfair.cohort.filters import CohortConfig
@@ -20,30 +20,13 @@ from cxrfair.probes import ProbeConfig
 from cxrfair.report import ReportConfig
 from cxrfair.scales import cohort_section, rebalance_section, resolve, split_section
 from cxrfair.shown import DrawConfig
+from cxrfair.sources import Source
 from cxrfair.splits import SplitConfig
 from cxrfair.studies import Study, printed, single, trained
 from cxrfair.text import TextConfig
 from cxrfair.thresholds import ThresholdConfig
 from cxrfair.tracking import TrackingConfig
 from cxrfair.training.config import TrainConfig
-
-# Kinds that say more of an image, or of what it looks like.
-LINKABLE = ("encounters", "surroundings", "annotations", "embeddings")
-
-
-class Source(Section):
-    """One entry of `data`: where a data set lies, what it is linked to, and how it is read."""
-
-    root: str
-    link: tuple[str, ...] = ()
-    options: dict[str, Any] = {}
-
-    @field_validator("root")
-    @classmethod
-    def _no_empty_root(cls, root: str) -> str:
-        if not root.strip():
-            raise ValueError("an empty path; give the folder that holds the data set")
-        return root
 
 
 def params_type() -> type[Section]:
@@ -98,13 +81,14 @@ def check(params: Mapping[str, Any]) -> Section:
     faults = [
         fault for name, study in parsed.studies.items() for fault in _faults(name, study, parsed)
     ]
-    for name, source in parsed.data.items():
-        faults += _data_faults(name, source, parsed)
+    for name in parsed.data:
+        faults += sources.faults(name, parsed.data)
     for name in parsed.rebalance:
         faults += _rebalance_faults(name, parsed)
     wanted = [label for study in parsed.studies.values() for label in study.labels]
     further = [label for study in parsed.studies.values() for label in study.downstream]
     faults += labels.faults(parsed.labels, [*wanted, *further])
+    faults += labels.union_faults(parsed.labels, sources.every_label())
     if _reads_text(parsed):
         faults += text.faults(parsed.text, wanted)
     if faults:
@@ -117,27 +101,6 @@ def _registry(title: str, sections: Mapping[str, Any]) -> type[Section]:
     """Make the type of a section with one optional part for each file of a registry."""
     fields: dict[str, Any] = {name: (kind | None, None) for name, kind in sections.items()}
     return create_model(title, __base__=Section, **fields)
-
-
-def _data_faults(name: str, source: Source, params: Any) -> list[str]:
-    """List what is wrong with one entry of `data`."""
-    where = f"params.yaml data.{name}"
-    if name not in datasets.names():
-        return [f"{where}: no such data set; have {', '.join(datasets.names())}"]
-    faults = []
-    try:
-        datasets.options(name).parse(json.dumps(source.options), f"data.{name}.options")
-    except ConfigError as error:
-        faults.append(str(error))
-    if source.link and _kind(name) != "images":
-        faults.append(f"{where}.link: {list(source.link)}; only a data set of images is linked")
-    for other in source.link:
-        if other not in params.data:
-            faults.append(f"{where}.link: no {other!r} under data; have {', '.join(params.data)}")
-        elif _kind(other) not in LINKABLE:
-            allowed = [n for n in datasets.names() if _kind(n) in LINKABLE]
-            faults.append(f"{where}.link: {other!r}; allowed: {', '.join(allowed)}")
-    return faults
 
 
 def _rebalance_faults(name: str, params: Any) -> list[str]:
@@ -153,30 +116,17 @@ def _rebalance_faults(name: str, params: Any) -> list[str]:
     return []
 
 
-def _kind(name: str) -> str:
-    """Return what a data set holds; empty if there is none of that name."""
-    return datasets.get(name).KIND if name in datasets.names() else ""
-
-
 def _faults(name: str, study: Study, params: Any) -> list[str]:
     """List the names a study uses that do not exist, or that lack their settings."""
     where = f"params.yaml studies.{name}"
-    faults = [
-        f"{where}.datasets: no {dataset!r} under data; have {', '.join(params.data)}"
-        for dataset in study.datasets
-        if dataset not in params.data
-    ]
-    faults += [
-        f"{where}.datasets: {dataset!r} holds no images; link an image data set to it instead"
-        for dataset in study.datasets
-        if dataset in params.data and _kind(dataset) not in {"images", ""}
-    ]
+    faults = sources.study_faults(where, study, params.data, params.labels)
     faults += [*_section_faults(name, study, params), *_paper_faults(where, study)]
     faults += _input_faults(where, study, params)
     faults += [f"{where}.{fault}" for fault in intervention.faults(study.effects)]
     faults += [*_effect_faults(where, study), *_product_faults(where, study)]
     attributes = (*ATTRIBUTES, *params.sdoh.attributes)
     faults += _attribute_faults(f"{where}.attributes", single(study.attributes), attributes)
+    faults += _cut_faults(where, study, params)
     for row, variant in study.variants.items():
         place = f"{where}.variants.{row}"
         if variant.method is not None:
@@ -200,6 +150,12 @@ def _section_faults(name: str, study: Study, params: Any) -> list[str]:
             kind.parse(json.dumps(values), f"studies.{name}.{key}")
         except ConfigError as error:
             faults.append(str(error))
+            continue
+        if values.get("by") == "external":
+            faults.append(
+                f"params.yaml studies.{name}.split.by: 'external' leaves nothing to learn from; "
+                f"name a data set under studies.{name}.external instead"
+            )
     return faults
 
 
@@ -208,15 +164,17 @@ def _input_faults(where: str, study: Study, params: Any) -> list[str]:
     if study.inputs == "images":
         return []
     faults = []
-    for name in study.datasets:
-        link = params.data[name].link if name in params.data else ()
-        found = [other for other in link if _kind(other) == "embeddings"]
-        if name in params.data and len(found) != 1:
+    for name in [name for name in study.datasets if name in params.data]:
+        if params.data[name].pool is not None:
+            faults.append(f"{where}.inputs: 'embeddings', and {name} is a pool; allowed: 'images'")
+            continue
+        found = [other for other in params.data[name].link if sources.kind(other) == "embeddings"]
+        if len(found) != 1:
             faults.append(
                 f"{where}.inputs: 'embeddings', and {name} is linked to {len(found)} data sets of "
                 f"embeddings; one is needed under data.{name}.link"
             )
-    if drawn := sorted({"maps", "saliency"} & {*study.products}):
+    if drawn := sorted({"maps", "saliency", "pointing"} & {*study.products}):
         faults.append(f"{where}.products: {drawn} are of pictures; {where}.inputs is 'embeddings'")
     if study.effects:
         faults.append(f"{where}.effects: measured on pictures; {where}.inputs is 'embeddings'")
@@ -255,6 +213,18 @@ def _paper_faults(where: str, study: Study) -> list[str]:
         return []
     have = ", ".join(sorted(path.stem for path in file.parent.glob("*.yaml")))
     return [f"{where}.paper: no file {file}; have {have}"]
+
+
+def _cut_faults(where: str, study: Study, params: Any) -> list[str]:
+    """Refuse attributes that training patients cut, of data sets that have no such patients."""
+    fitted = [v.groups for v in study.variants.values() if v.post is not None]
+    asked = {*single(study.attributes), *(name for groups in fitted for name in groups)}
+    cut = sorted(asked & set(params.sdoh.attributes)) if study.external else []
+    return [
+        f"{where}.external: {name} is cut at what training patients of a data set say, and "
+        f"{', '.join(study.external)} has none; leave {name} out"
+        for name in cut
+    ]
 
 
 def _attribute_faults(where: str, names: Sequence[str], have: Sequence[str]) -> list[str]:

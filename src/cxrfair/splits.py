@@ -16,13 +16,14 @@ from cxrfair.lookup import places
 from cxrfair.studies import SEPARATOR
 
 Amount = Annotated[float, Field(gt=0)]  # a share of patients, or a number of images
-By = Literal["fraction", "counts", "kfold", "official"]
+By = Literal["fraction", "counts", "kfold", "official", "external"]
 
 NEEDS: Mapping[By, tuple[str, ...]] = {  # each kind's own settings
     "fraction": ("validation", "test"),
     "counts": ("train", "validation", "test"),
     "kfold": ("folds", "fold"),
     "official": ("validation",),
+    "external": (),
 }
 STRATA = ("sex", "age", "race", "insurance", "view")
 ORDER = ("test", "validation", "train")  # in which folds are filled
@@ -42,6 +43,8 @@ class SplitConfig(Section):
       validated on, so that over all parts everybody is tested once.
     - `official`: the data set's own folds; where they leave validation open, it is the share
       `validation` of the patients who are not in the official test fold.
+    - `external`: everybody is tested, by models of another data set. Of a study's external data
+      sets alone (`scales.split_section`).
 
     `stratify` names attributes and labels. With none, a patient's fold depends on nobody else: who
     joins moves nobody, and shares hold up to chance, in every cell alike. With some, shares hold
@@ -70,11 +73,13 @@ class SplitConfig(Section):
         given = {name for name in optional if getattr(self, name) is not None}
         if given != set(needed):
             raise ValueError(
-                f"by: {self.by} needs {' and '.join(needed)} and no other; "
+                f"by: {self.by} needs {' and '.join(needed) or 'none'} and no other; "
                 f"lacks {sorted(set(needed) - given)}, has {sorted(given - set(needed))} too many"
             )
         if self.by in {"fraction", "official"} and sum(self.own.values()) >= 1:
             raise ValueError(f"{' + '.join(needed)} is {sum(self.own.values())}; must be below 1")
+        if self.by == "external" and self.stratify:
+            raise ValueError(f"by: external has one fold; leave stratify empty: {self.stratify}")
         if self.by == "counts" and any(n % 1 for n in self.own.values()):
             raise ValueError(f"by: counts takes whole numbers of images, not {self.own}")
         if self.fold is not None and self.folds is not None and self.fold >= self.folds:
@@ -111,11 +116,13 @@ def assign(chosen: pd.DataFrame, targets: pd.DataFrame, config: SplitConfig) -> 
         fold = _counted(whole, patients, config)
     elif config.by == "official":
         fold = whole["patient_id"].map(_official(chosen, patients, config))
+    elif config.by == "external":
+        fold = pd.Series("test", index=whole.index, dtype="str")
     else:
         fold = whole["patient_id"].map(_drawn(patients, config))
     cell = whole["patient_id"].map(cells)
     splits = pd.DataFrame({"image_id": whole["image_id"], "fold": fold, "cell": cell})
-    _check_no_empty_fold(splits)
+    _check_no_empty_fold(splits, ("test",) if config.by == "external" else tables.FOLDS)
     return splits.dropna(subset="fold").reset_index(drop=True)
 
 
@@ -245,9 +252,9 @@ def _official(chosen: pd.DataFrame, patients: pd.DataFrame, config: SplitConfig)
     return part.map({0: "validation", 1: "train"}).reindex(fold.index).fillna(fold).astype("str")
 
 
-def _check_no_empty_fold(splits: pd.DataFrame) -> None:
+def _check_no_empty_fold(splits: pd.DataFrame, needed: Sequence[str]) -> None:
     """Raise if a fold has no image: nothing could then be learnt, tuned or judged."""
-    if empty := [fold for fold in tables.FOLDS if fold not in splits["fold"].to_numpy()]:
+    if empty := [fold for fold in needed if fold not in splits["fold"].to_numpy()]:
         raise SplitError(
             f"splits: no image in {', '.join(empty)}; allowed: none of the folds empty "
             f"({len(splits)} images in all)"

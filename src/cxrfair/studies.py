@@ -19,6 +19,7 @@ UNUSED: dict[str, frozenset[str]] = {
 }
 TAKEN = {"head": "features", "post": "scores"}  # of its upstream
 Tuned = Literal["settings", "train"]  # what a search draws, by the keys of a variant
+UNIQUE = ("datasets", "external", "labels", "attributes", "products", "downstream", "seeds")
 REFERENCES = Path("workflow/references")  # papers' printed numbers, one file each
 SEPARATOR = " x "  # between the attributes of an intersection, and between their values
 
@@ -88,23 +89,30 @@ class Search(Section):
 class Study(Section):
     """One entry of `studies` in params.yaml.
 
+    `external` are those of `datasets` that nobody learns from: the models of the one other data set
+    are tested on them too, with thresholds fitted there.
+
     An attribute may be an intersection, written `sex x age`. `products` are what is kept of every
-    model beside its predictions: features of all images, maps of what it looks at in some. With a
-    `search` each trained variant's settings are chosen among draws before it is trained. `paper`
-    names the file of workflow/references whose printed numbers stand beside the study's. `split`
-    and `cohort` replace values of the sections of those names. With `inputs: embeddings` networks
-    see the vectors of a linked data set in place of pictures. `trials` is how often each variant
-    with a `head` is fitted. `effects` gives, of an attribute, the two values (S-, S+) between which
-    its effects on scores are measured, on phantoms alone. `downstream` are labels for which heads
-    are fitted anew on the features of every model.
+    model beside its predictions: features of all images, maps of what it looks at in some, and
+    whether these point at what is outlined. With a `search` each trained variant's settings are
+    chosen among draws before it is trained. `paper` names the file of workflow/references whose
+    printed numbers stand beside the study's. `split` and `cohort` replace values of the sections of
+    those names. With `inputs: embeddings` networks see the vectors of a linked data set in place of
+    pictures. `trials` is how often each variant with a `head` is fitted. `effects` gives, of an
+    attribute, the two values (S-, S+) between which its effects on scores are measured, on phantoms
+    alone. `downstream` are labels for which heads are fitted anew on the features of every model.
+    `guidance` says whose outlines guide networks and judge their maps: what sources annotated, or
+    what is true, which is known of phantoms alone.
     """
 
     datasets: tuple[Name, ...] = Field(min_length=1)
+    external: tuple[Name, ...] = ()
     labels: tuple[Name, ...] = Field(min_length=1)
     attributes: tuple[str, ...] = Field(min_length=1)
     reference: Name
     variants: dict[Name, Variant] = Field(min_length=1)
-    products: tuple[Literal["embeddings", "maps", "saliency"], ...] = ()
+    products: tuple[Literal["embeddings", "maps", "saliency", "pointing"], ...] = ()
+    guidance: Literal["source", "truth"] = "source"
     effects: dict[Name, tuple[str, str]] = {}
     downstream: tuple[Name, ...] = ()
     inputs: Literal["images", "embeddings"] = "images"
@@ -119,10 +127,34 @@ class Study(Section):
     def _names_hang_together(self) -> Self:
         if self.reference not in self.variants:
             raise ValueError(f"reference {self.reference!r} is not among {list(self.variants)}")
-        for field in ("datasets", "labels", "attributes", "products", "downstream", "seeds"):
+        for field in UNIQUE:
             values = getattr(self, field)
             if len(set(values)) < len(values):
                 raise ValueError(f"{field} holds an entry twice: {list(values)}")
+        return self
+
+    @model_validator(mode="after")
+    def _products_have_what_they_need(self) -> Self:
+        if "pointing" in self.products and "maps" not in self.products:
+            raise ValueError("products: 'pointing' is of maps; add 'maps' to them")
+        return self
+
+    @model_validator(mode="after")
+    def _external_ones_have_a_home(self) -> Self:
+        if not self.external:
+            return self
+        if odd := [name for name in self.external if name not in self.datasets]:
+            raise ValueError(f"external: {odd}; allowed: some of `datasets`, {list(self.datasets)}")
+        if len(homes(self)) != 1:
+            raise ValueError(
+                f"external: {len(homes(self))} other data sets ({', '.join(homes(self)) or 'none'})"
+                "; exactly one is needed, whose models these are tested with; pool several under "
+                "`data`"
+            )
+        if self.inputs == "embeddings":
+            raise ValueError("external: allowed with inputs 'images' alone, not 'embeddings'")
+        if layers := headed(self):
+            raise ValueError(f"external: not with last layers (`head`), as in {', '.join(layers)}")
         return self
 
     @model_validator(mode="after")
@@ -134,6 +166,24 @@ class Study(Section):
                     given = f"variants.{name}.upstream: {variant.upstream!r}"
                     raise ValueError(f"{given}; `{kind}` takes the {taken} of one of {list(have)}")
         return self
+
+
+def homes(study: Study) -> tuple[str, ...]:
+    """Name the data sets that a study's models learn from, in its order."""
+    return tuple(name for name in study.datasets if name not in study.external)
+
+
+def home_of(study: Study, dataset: str) -> str:
+    """Name the data set whose models are tested on `dataset`: itself; of an external one its home.
+
+    Raises
+    ------
+    StudyError
+        If the study has no such data set.
+    """
+    if dataset not in study.datasets:
+        raise StudyError(f"study: no data set {dataset!r}; have {', '.join(study.datasets)}")
+    return homes(study)[0] if dataset in study.external else dataset
 
 
 def trained(study: Study) -> tuple[str, ...]:

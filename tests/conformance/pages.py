@@ -21,6 +21,7 @@ HEADING = re.compile(r"^(\S.*)\n-{3,}\n", re.M)
 NEEDED, ALLOWED = ("Formula", "Fails when"), ("Formula", "Fails when", "Here")
 TITLES = {"Here": "What is decided here"}  # of a page, where a docstring is shorter
 PRESENT = "erm"  # what the study of the examples has a variant of already, by that name
+GUIDED = "guided_100"  # the training list in which every outline guides
 MOMENTS = {"early": "the early weights", "selected": "the chosen weights"}
 LEAD = "<!-- Written by tests/conformance/pages.py from the method's file. -->\n"
 HEAD = """# Methods
@@ -161,6 +162,7 @@ def example(name):
     words += ["groups: [sex]"] * kind.uses_groups
     upstream = kind.needs.split("@")[0].split("|")[0]
     words += [f"upstream: {upstream}"] * bool(upstream)
+    words += [f"rebalance: {GUIDED}"] * kind.reads_masks
     lines = [f"      {upstream}: {{method: {upstream}}}\n"] * (upstream not in ("", PRESENT))
     lines.append(f"      {name}: {{{', '.join(words)}}}\n")
     return f"```yaml params\nstudies:\n  quickstart:\n    variants:\n{''.join(lines)}```\n"

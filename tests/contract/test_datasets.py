@@ -75,6 +75,16 @@ def test_images_are_files_below_the_root_and_those_of_the_truth(stand_ins, name)
 
 
 @pytest.mark.parametrize("name", OF_KIND["images"])
+def test_a_data_set_states_the_labels_that_it_says_it_does(stand_ins, name):
+    assert set(stand_ins[name][2].labels["label"]) == set(datasets.labels(name))
+
+
+@pytest.mark.parametrize("name", sorted({*NAMES} - {*OF_KIND["images"]}))
+def test_a_data_set_without_images_states_no_label(name):
+    assert datasets.labels(name) == ()
+
+
+@pytest.mark.parametrize("name", OF_KIND["images"])
 def test_what_is_known_of_a_patient_is_true(stand_ins, name):
     _, truth, given = stand_ins[name]
     rows = given.records.merge(truth, on="image_id", suffixes=("", "_true"))

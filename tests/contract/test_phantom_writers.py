@@ -11,7 +11,8 @@ import yaml
 
 from cxrfair import phantom
 from cxrfair.images.decode import decode
-from cxrfair.phantom import PhantomConfig, scene
+from cxrfair.phantom import PhantomConfig, families, population, scene
+from cxrfair.phantom.families import FAMILIES, FIRST, family
 from cxrfair.plugins import UnknownNameError
 from cxrfair.scales import SCALES, at_scale
 
@@ -21,6 +22,7 @@ KEYS = {  # without images: of a person
     **dict.fromkeys(("mimic_iv", "mimic_iv_ed", "mimic_sdoh"), "subject_id"),
 }
 WITH_IMAGES = sorted({*phantom.names()} - {*KEYS, "mimic_cxr_embeddings"})
+BODY = ["rib_pitch", "rib_phase", "spine"]  # of a body, which no finding changes
 CHANGES = {  # another value for every setting, and for every setting inside it
     "seed": 2,
     "patients": 26,
@@ -136,13 +138,49 @@ def test_the_truth_draws_the_files_again(base, name):
         assert np.abs(stored - grey).mean() < (3 if path.endswith(".jpg") else 0.6), path
 
 
-def test_all_layouts_hold_the_same_people(base):
+def _people(truth):
+    """Return (patient, sex, race, insurance) of everybody, in order."""
     columns = ["patient", "sex", "race", "insurance"]
-    people = [
-        pd.read_parquet(truth)[columns].drop_duplicates().sort_values("patient").to_numpy().tolist()
-        for _, truth in base.values()
-    ]
-    assert all(someone == people[0] for someone in people)
+    rows = pd.read_parquet(truth)[columns].drop_duplicates().sort_values("patient")
+    return rows.to_numpy().tolist()
+
+
+@pytest.mark.parametrize("of", FAMILIES.values(), ids=list(FAMILIES))
+def test_a_family_holds_the_same_people(base, of):
+    first, *others = (_people(base[name][1]) for name in of)
+    assert all(someone == first for someone in others)
+
+
+def test_no_two_families_share_anybody(base):
+    """Nobody has the body of another family's patient, and no picture is another's."""
+    seen, pictures = {}, {}
+    for name in WITH_IMAGES:
+        root, truth = base[name]
+        rows = pd.read_parquet(truth).query("spoilt == ''")
+        for body in rows[BODY].drop_duplicates().itertuples(index=False):
+            assert seen.setdefault(tuple(body), family(name)) == family(name)
+        for path in rows["path"]:
+            stored = decode(root / path, 32)[0].tobytes()
+            assert pictures.setdefault(stored, family(name)) == family(name)
+    assert len(set(seen.values())) == len({family(name) for name in WITH_IMAGES}) == 7
+
+
+def test_the_people_of_the_first_family_are_those_of_the_seed(base):
+    drawn = population.people(_config(), np.arange(24))
+    columns = ["patient", "sex", "race", "insurance"]
+    for name in FAMILIES[FIRST]:
+        known = _people(base[name][1])
+        of_these = drawn[columns].iloc[[int(row[0]) for row in known]]
+        assert known == of_these.to_numpy().tolist()
+        assert families.settled(_config(), name) == _config()
+
+
+def test_a_family_s_seed_is_in_its_truth_and_the_user_s_in_its_notice(base):
+    seeds = {name: set(pd.read_parquet(base[name][1])["seed"]) for name in WITH_IMAGES}
+    wanted = {name: {families.settled(_config(), name).seed} for name in WITH_IMAGES}
+    assert seeds == wanted
+    for root, _ in base.values():
+        assert (root / phantom.MARKER).read_text().endswith("seed 1.\n")
 
 
 def _cases():

@@ -10,7 +10,7 @@ import yaml
 
 from cxrfair import rebalance, tables
 from cxrfair.config import ConfigError
-from cxrfair.rebalance._strategy import reads_features
+from cxrfair.rebalance._strategy import reads_annotations, reads_features
 from cxrfair.scales import at_scale
 
 NAMES = rebalance.names()
@@ -32,10 +32,24 @@ FEATURES = pd.DataFrame(
 )
 
 
+# Of positive and of other images, of some that are not for training, and of one who is not asked.
+MARKS = pd.DataFrame(
+    {
+        "image_id": [f"i{k:02d}" for k in range(24)] + ["x"],
+        "label": "edema",
+        "fold": ["train"] * 21 + ["test"] * 4,
+        "row": range(25),
+    }
+)
+
+
 def _listed(name, members=MEMBERS, seed=3):
     strategy = rebalance.get(name)
-    features = FEATURES.loc[members["image_id"]].to_numpy(copy=True)
-    more = (features,) if reads_features(strategy) else ()
+    more = ()
+    if reads_features(strategy):
+        more += (FEATURES.loc[members["image_id"]].to_numpy(copy=True),)
+    if reads_annotations(strategy):
+        more += (MARKS.copy(), ("p" + members["image_id"].str[1:2]).to_numpy(object))
     return strategy.rebalance(members, _config(name), seed, *more)
 
 
@@ -45,7 +59,10 @@ def _seeds(listed):
 
 
 def _config(name, **more):
-    return rebalance.get(name).Config.parse(json.dumps({**SETTINGS[name], **more}), name)
+    """Settings of the first entry of params.yaml that is made by a strategy."""
+    own = next(own for entry, own in SETTINGS.items() if own.get("strategy", entry) == name)
+    given = {key: value for key, value in own.items() if key != "strategy"} | more
+    return rebalance.get(name).Config.parse(json.dumps(given), name)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -55,6 +72,8 @@ def test_it_makes_a_training_list(name, tmp_path):
     assert set(listed["image_id"]) <= set(MEMBERS["image_id"])
     assert (listed["weight"] > 0).all()
     assert listed["position"].tolist() == list(range(len(listed)))
+    if not reads_annotations(rebalance.get(name)):
+        assert listed["guided"].isna().all()
 
 
 @pytest.mark.parametrize("name", NAMES)

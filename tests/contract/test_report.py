@@ -25,13 +25,24 @@ VARIANTS = {
         "groups": ("sex",),
         "settings": {"alpha": 4.0},
     },
+    "unguided": {"method": "aligner", "rebalance": "level_0"},
+    "guided": {"method": "aligner", "rebalance": "level_1"},
+    "by_chance": {"method": "aligner", "rebalance": "level_1", "settings": {"random_maps": True}},
+    "half_unguided": {"method": "aligner", "rebalance": "half_0"},
+    "half_guided": {"method": "aligner", "rebalance": "half_1"},
 }
+LISTS = {
+    f"{name}_{level}": {"strategy": "guided_share", "level": level, "ratio": ratio}
+    for name, ratio in (("level", 1.0), ("half", 0.5))
+    for level in (0, 1)
+}
+PRODUCTS = ("embeddings", "maps", "saliency", "pointing")
 
 
 @pytest.fixture(scope="module")
 def private(made):
     search = {"draws": 2, "seed": 0, "rule": "overall"}
-    kept = {"products": ("embeddings", "maps", "saliency"), "search": search, "paper": "made_up"}
+    kept = {"products": PRODUCTS, "search": search, "paper": "made_up", "lists": LISTS}
     asked = {"effects": {"sex": ("male", "female")}, "downstream": ("edema", "nodule")}
     return made.results(variants=VARIANTS, **kept, **asked)
 
@@ -80,7 +91,8 @@ def test_every_axes_says_whose_data_it_shows(name, results):
             return
         assert isinstance(figure, Figure)
         shown = frozenset().union(*(datasets_of(axes) for axes in figure.axes))
-        simulated_only = name in {"masks", "patches", "saliency"}  # no picture of a patient
+        pictures = {"annotations", "masks", "overlays", "patches", "saliency"}
+        simulated_only = name in pictures  # none of a patient
         wanted = results.simulated if simulated_only else set(results.study.datasets)
         assert shown == wanted
         stamp(figure, frozenset({"nih"}))

@@ -185,7 +185,7 @@ def test_features_are_the_same_bytes_however_the_splits_are_sorted(given, tmp_pa
 )
 def test_two_kinds_of_network_draw_the_same_images(given, backbone, name, of, shape):
     net = build(backbone, "none", 2, 32)
-    images = shown(given.splits, DrawConfig(images=5, share=0.25))
+    images = shown(given.splits, DrawConfig(images=5, annotated=5, share=0.25))
     drawn = inference.draw(net, CARD, images, given.store, CPU)
     tables.MAP_INDEX.check(drawn.index)
     assert (drawn.name, drawn.of, drawn.values.shape) == (name, of, shape)

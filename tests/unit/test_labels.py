@@ -1,3 +1,5 @@
+import json
+
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -5,7 +7,17 @@ from hypothesis import strategies as st
 
 from cxrfair import tables
 from cxrfair.config import ConfigError
-from cxrfair.labels import IN_DOUBT, LabelConfig, LabelError, faults, judged, targets
+from cxrfair.labels import (
+    IN_DOUBT,
+    LabelConfig,
+    LabelError,
+    faults,
+    judged,
+    parts,
+    stated,
+    targets,
+    union_faults,
+)
 
 LABELS = pd.DataFrame(
     [
@@ -23,9 +35,14 @@ UNCERTAIN = ["ignore", "zero", "one", "keep"]
 UNMENTIONED = ["ignore", "zero"]
 
 
-def _config(uncertain="ignore", unmentioned="zero", **named):
+UNION = {"lesion": ["nodule", "mass"]}
+
+
+def _config(uncertain="ignore", unmentioned="zero", union=UNION, **named):
     return LabelConfig(
-        uncertain={"default": uncertain, **named}, unmentioned={"default": unmentioned}
+        uncertain={"default": uncertain, **named},
+        unmentioned={"default": unmentioned},
+        union=union,
     )
 
 
@@ -64,7 +81,9 @@ def test_a_label_named_has_its_own_policy():
     assert _plain(frame)[2] == 1
     assert _plain(frame, "mass")[2] == 0
     config = LabelConfig(
-        uncertain={"default": "ignore"}, unmentioned={"default": "zero", "mass": "ignore"}
+        uncertain={"default": "ignore"},
+        unmentioned={"default": "zero", "mass": "ignore"},
+        union={},
     )
     frame = targets(LABELS, ("edema", "mass"), config)
     assert _plain(frame) == [1, 0, None, 0, 0]
@@ -96,7 +115,7 @@ def test_a_policy_for_a_label_no_study_has_is_a_fault():
     ]
     assert faults(_config(), ["edema"]) == []
     config = LabelConfig(
-        uncertain={"default": "keep"}, unmentioned={"default": "zero", "x": "zero"}
+        uncertain={"default": "keep"}, unmentioned={"default": "zero", "x": "zero"}, union={}
     )
     assert faults(config, ["y"])[0].startswith("params.yaml labels.unmentioned.x: no study")
 
@@ -112,7 +131,104 @@ def test_a_policy_for_a_label_no_study_has_is_a_fault():
 )
 def test_a_wrong_policy_is_refused(text, message):
     with pytest.raises(ConfigError, match=message):
-        LabelConfig.parse(text, "labels")
+        LabelConfig.parse(text[:-1] + ', "union": {}}', "labels")
+
+
+@pytest.mark.parametrize(
+    ("union", "message"),
+    [
+        ({"Lesion": ["mass"]}, "labels.union: 'Lesion'; allowed: small letters"),
+        ({"lesion": []}, r"labels.union: lesion is made of \[\]; allowed: one label or more"),
+        ({"lesion": ["mass", "mass"]}, "allowed: one label or more, each once"),
+        ({"a": ["b"], "b": ["mass"]}, r"a is made of \['b'\]; allowed: labels that are no unions"),
+        ({"a": ["a"]}, r"a is made of \['a'\]"),
+        ({"lesion": "mass"}, "labels.union.lesion: "),
+    ],
+    ids=str,
+)
+def test_a_wrong_union_is_refused(union, message):
+    text = {"uncertain": {"default": "zero"}, "unmentioned": {"default": "zero"}, "union": union}
+    with pytest.raises(ConfigError, match=message):
+        LabelConfig.parse(json.dumps(text), "labels")
+
+
+def test_a_union_must_be_written_out_even_where_there_is_none():
+    with pytest.raises(ConfigError, match="labels.union: this setting is missing"):
+        LabelConfig.parse(
+            '{"uncertain": {"default": "zero"}, "unmentioned": {"default": "zero"}}', "labels"
+        )
+
+
+def test_a_union_has_a_name_of_its_own_and_parts_that_some_source_states():
+    config = _config(union={"edema": ["mass"], "lesion": ["mass", "noduel"]})
+    assert union_faults(config, {"edema", "mass"}) == [
+        "params.yaml labels.union.edema: a source states this label itself; choose another name",
+        "params.yaml labels.union.lesion: no source states noduel; they have edema, mass",
+    ]
+    assert union_faults(_config(), {"nodule", "mass"}) == []
+
+
+def test_a_union_is_there_where_any_part_is():
+    assert parts("lesion", _config()) == ("nodule", "mass")
+    assert parts("edema", _config()) == ("edema",)
+    assert stated(["mass", "edema"], _config()) == ("edema", "lesion", "mass")
+    assert stated(["edema"], _config()) == ("edema",)
+
+
+# What a union of nodule and mass says, by what is said of each; - is no row of an image.
+SAID = [
+    ("positive", "negative", "positive"),
+    ("positive", "unstated", "positive"),
+    ("uncertain", "negative", "uncertain"),
+    ("uncertain", "positive", "positive"),
+    ("negative", "unmentioned", "negative"),
+    ("negative", "negative", "negative"),
+    ("negative", "unstated", "negative"),
+    ("unmentioned", "unstated", "unmentioned"),
+    ("-", "unstated", "unmentioned"),
+    ("-", "positive", "positive"),
+    ("-", "negative", "negative"),
+    ("unstated", "unstated", "unstated"),
+]
+
+
+@pytest.mark.parametrize(
+    ("uncertain", "unmentioned"), [(u, m) for u in UNCERTAIN for m in UNMENTIONED]
+)
+def test_a_union_by_hand_and_its_own_policy(uncertain, unmentioned):
+    rows = [
+        (f"i{k:02d}", label, state)
+        for k, pair in enumerate(SAID)
+        for label, state in zip(("nodule", "mass"), pair[:2], strict=True)
+        if state != "-"
+    ]
+    said = pd.DataFrame(rows, columns=["image_id", "label", "state"])
+    config = _config("zero", unmentioned, lesion=uncertain)
+    frame = targets(said, ("lesion",), config)
+    tables.TARGETS.check(frame)
+    side = {"ignore": None, "zero": 0, "one": 1, "keep": -1}
+    wanted = {"positive": 1, "negative": 0, "unstated": None}
+    wanted |= {"uncertain": side[uncertain], "unmentioned": side[unmentioned]}
+    assert _plain(frame, "lesion") == [wanted[state] for _, _, state in SAID]
+
+
+def test_a_union_of_one_known_label_is_that_label():
+    alone = LABELS[LABELS["label"] == "mass"]
+    assert _plain(targets(alone, ("lesion",), _config()), "lesion") == _plain(
+        targets(alone, ("mass",), _config()), "mass"
+    )
+    with pytest.raises(LabelError, match=r"labels: no \['lesion'\]; the data set has edema"):
+        targets(LABELS[LABELS["label"] == "edema"], ("lesion",), _config())
+
+
+@pytest.mark.parametrize("unmentioned", UNMENTIONED)
+def test_what_a_source_never_states_has_no_target_whatever_the_policy(unmentioned):
+    said = pd.DataFrame(
+        [("i1", "edema", "unstated"), ("i2", "edema", "positive")],
+        columns=["image_id", "label", "state"],
+    )
+    tables.LABELS.check(said)
+    assert _plain(targets(said, ("edema",), _config("one", unmentioned))) == [None, 1]
 
 
 @given(

@@ -99,3 +99,60 @@ def test_no_test_image_has_no_share():
     assert leakage.image_level(only, chosen, 7) == {
         **{"test_images": 0, "beside_own_patient": 0, "share": None},
     }
+
+
+def test_where_nothing_is_trained_there_is_nothing_to_be_beside():
+    chosen, splits = _population(8, 2)
+    assert leakage.image_level(splits.assign(fold="test"), chosen, 7) == {
+        **{"test_images": None, "beside_own_patient": None, "share": None},
+    }
+
+
+AWAY = pd.DataFrame({"image_id": ["x", "y", "z"], "patient_id": ["t", "t", "u"]})
+AWAY_INDEX = pd.DataFrame({"image_id": list("xyzw"), "checksum": ["7", "8", None, "1"]})
+
+
+def test_an_external_data_set_is_apart_from_home():
+    found = leakage.apart(AWAY, CHOSEN, (AWAY_INDEX, INDEX))
+    assert found == {
+        **{"home_patients": 4, "home_images": 5, "patients_in_both": 0, "pictures_in_both": 0},
+    }
+
+
+def test_images_without_a_picture_and_those_that_are_not_chosen_do_not_count():
+    unread = INDEX.assign(checksum=[None] * 6)
+    leakage.apart(AWAY, CHOSEN, (AWAY_INDEX.assign(checksum=None), unread))
+    spare = INDEX.assign(checksum=["1", "2", "3", "4", None, "7"])  # of image f, which is not used
+    leakage.apart(AWAY, CHOSEN, (AWAY_INDEX, spare))
+
+
+def test_a_patient_of_home_in_an_external_data_set_is_counted_and_not_named():
+    with pytest.raises(
+        LeakageError, match=r"external data set: 1 of its 2 patients are also where its models are"
+    ):
+        leakage.apart(AWAY.assign(patient_id=["t", "t", "p"]), CHOSEN, (AWAY_INDEX, INDEX))
+
+
+def test_a_picture_of_home_in_an_external_data_set_is_found_under_any_name():
+    twin = AWAY_INDEX.assign(checksum=["2", "4", "5", None])
+    with pytest.raises(LeakageError, match="2 of its 3 pictures are also where"):
+        leakage.apart(AWAY, CHOSEN, (twin, INDEX))
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 6), st.integers(0, 9)), min_size=1, max_size=8),
+    st.lists(st.tuples(st.integers(4, 9), st.integers(6, 15)), min_size=1, max_size=8),
+)
+def test_apart_refuses_what_is_in_both_and_nothing_else(one, other):
+    def tables_of(rows, name):
+        ids = [f"{name}{k}" for k in range(len(rows))]
+        chosen = pd.DataFrame({"image_id": ids, "patient_id": [f"p{p}" for p, _ in rows]})
+        return chosen, pd.DataFrame({"image_id": ids, "checksum": [f"c{c}" for _, c in rows]})
+
+    (away, there), (home, here) = tables_of(one, "a"), tables_of(other, "h")
+    shared = any({a[k] for a in one} & {b[k] for b in other} for k in (0, 1))
+    if shared:
+        with pytest.raises(LeakageError):
+            leakage.apart(away, home, (there, here))
+    else:
+        assert leakage.apart(away, home, (there, here))["home_images"] == len(other)

@@ -50,6 +50,18 @@ def test_a_study_may_split_in_its_own_way():
     assert params["split"] == shared
 
 
+def test_all_of_an_external_data_set_is_tested_however_the_study_splits():
+    shared = {"by": "fraction", "seed": 7, "stratify": ["sex"], "validation": 0.2, "test": 0.25}
+    study = {"datasets": ["a", "b"], "external": ["b"], "split": {"test": 0.2}}
+    assert split_section({"split": shared}, study, "a") == shared | {"test": 0.2}
+    assert split_section({"split": shared}, study) == shared | {"test": 0.2}
+    wanted = {"by": "external", "seed": 7, "stratify": []}
+    assert split_section({"split": shared}, study, "b") == wanted
+    own = study | {"split": {"by": "kfold", "folds": 5, "fold": 0, "seed": 9}}
+    assert split_section({"split": shared}, own, "b") == wanted | {"seed": 9}
+    assert split_section({"split": shared}, {"datasets": ["b"]}, "b") == shared
+
+
 @pytest.mark.parametrize("scale", ["huge", None])
 def test_an_unknown_scale_is_refused(scale):
     with pytest.raises(ConfigError, match=r"params.yaml scale: .*; allowed: demo, small, paper"):

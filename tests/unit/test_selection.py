@@ -293,3 +293,10 @@ def test_a_rule_that_has_nothing_to_go_by_leaves_settings_as_they_are(made):
 def test_no_draw_is_chosen_by_test_images(made):
     with pytest.raises(SelectionError, match="'test'; allowed: validation"):
         choose(of_sex(made), drawn(fold="test"), PEOPLE, "overall")
+
+
+def test_external_data_sets_choose_nothing(given):
+    of, models, cohorts = given
+    away = of.model_copy(update={"datasets": ("jsrt", "nih"), "external": ("jsrt",)})
+    found = select("s", away, models, cohorts, NONE)
+    pd.testing.assert_frame_equal(found, select("s", of, models, cohorts, NONE))

@@ -75,6 +75,42 @@ def test_snakemake_and_dvc_read_the_same_values(repo, params):
         ("studies.quickstart.variants.group_dro.groups", [], "group_dro needs the attributes"),
         ("audit.metrics", ["auroc", "roc"], "roc"),
         ("data.nih_chestxray14.root", " ", "an empty path"),
+        ("data.jsrt", {}, "data.jsrt: neither of `root` and `pool`; allowed: one of them"),
+        ("data.jsrt.pool", ["padchest"], "data.jsrt: both of `root` and `pool`"),
+        (
+            "data.own",
+            {"pool": ["jsrt"]},
+            r"data.own: pool: \['jsrt'\]; allowed: two data sets or m",
+        ),
+        ("data.own", {"pool": ["jsrt", "jsrt"]}, "allowed: two data sets or more, each once"),
+        ("data.own", {"pool": ["jsrt", "nih"]}, "data.own.pool: 'nih'; allowed: .*nih_chestxray14"),
+        ("data.own", {"pool": ["jsrt", "mimic_iv"]}, "data.own.pool: 'mimic_iv'; allowed: data se"),
+        ("data.own", {"pool": ["jsrt", "sites"]}, "data.own.pool: 'sites'; allowed: data sets of"),
+        (
+            "data.own",
+            {"pool": ["jsrt", "padchest"], "options": {}},
+            r"data.own: \['options'\]; a pool has none",
+        ),
+        ("data.Own", {"pool": ["jsrt", "padchest"]}, "data.Own: this name a pool cannot have"),
+        ("data.jsrt", {"pool": ["padchest", "vindr_cxr"]}, "data.jsrt: this name a pool cannot ha"),
+        ("data.mimic_cxr.link", ["sites"], "data.mimic_cxr.link: 'sites'; allowed: chexlocalize"),
+        ("labels.union", {"a": ["b"]}, "labels.union.a: no source states b; they have aortic_enl"),
+        ("labels.union", {"mass": ["nodule"]}, "labels.union.mass: a source states this label its"),
+        (
+            "studies.quickstart.labels",
+            ["no_finding", "fracture"],
+            "quickstart.labels: nih_chestxray14 does not state fracture; it has atelectasis, card",
+        ),
+        (
+            "studies.causal.downstream",
+            ["edema", "hernia"],
+            "studies.causal.downstream: mimic_cxr does not state hernia",
+        ),
+        (
+            "split",
+            {"by": "external", "seed": 1, "stratify": []},
+            "'external' leaves nothing to lea",
+        ),
         ("data.padchets", {"root": "x"}, "params.yaml data.padchets: no such data set"),
         ("train.optimiser.kind", "lion", r"params.yaml train.optimiser: .*'adam', 'adamw', 'sgd'"),
         ("train.optimiser.momentum", 0.9, "params.yaml train.optimiser.momentum: no such se"),
@@ -92,7 +128,7 @@ def test_snakemake_and_dvc_read_the_same_values(repo, params):
         (
             "studies.stride.paper",
             "own",
-            r"stride.paper: no file .*own.yaml; have class_balanced, fair_diagnosis, rebalancing",
+            r"stride.paper: no file .*own.yaml; have alignment, class_balanced, fair_diagnosis, ",
         ),
         (
             "text.encoder",
@@ -110,7 +146,8 @@ def test_a_wrong_setting_is_found_and_named(params, path, value, message):
 
 def test_words_are_of_no_account_where_no_method_reads_them(params):
     changed = wrong(params, "text.encoder", "bert")
-    del changed["studies"]["stride"]
+    for name in ("stride", "alignment"):
+        del changed["studies"][name]
     settings.check(changed)
 
 
@@ -341,3 +378,81 @@ def test_a_variant_with_post_is_checked_as_one_that_is_not_trained(params):
             settings.check(with_variant(params, **odds, groups=groups))
     with pytest.raises(ConfigError, match=r"variants.own.upstream: 'emr'; .* one of \['erm'"):
         settings.check(with_variant(params, **(odds | {"upstream": "emr"}), groups=["sex"]))
+
+
+AWAY = {
+    "datasets": ["sites", "jsrt"],
+    "external": ["jsrt"],
+    "labels": ["nodule_or_mass"],
+    "attributes": ["sex", "age"],
+    "reference": "erm",
+    "variants": {"erm": {"method": "erm"}},
+    "seeds": [0],
+}
+
+
+def away(params, **changes):
+    """Params with a study of a pool that is tested elsewhere, and its `changes`."""
+    return wrong(params, "studies.away", AWAY | changes)
+
+
+def test_a_study_may_learn_from_a_pool_and_be_tested_elsewhere(params):
+    settings.check(away(params))
+    odds = {"post": "equalised_odds", "upstream": "erm", "groups": ["sex"]}
+    variants = AWAY["variants"] | {"odds": odds}
+    settings.check(away(params, variants=variants, guidance="truth", products=["maps"]))
+
+
+def test_a_union_may_have_a_policy_of_its_own(params):
+    changed = away(params)
+    changed["labels"]["unmentioned"] = {"default": "zero", "nodule_or_mass": "ignore"}
+    settings.check(changed)
+
+
+def test_a_label_of_a_pool_is_stated_by_any_of_its_members(params):
+    # Mass alone is NIH's, tuberculosis VinDr's.
+    for label in ("mass", "tuberculosis"):
+        settings.check(away(params, datasets=["sites"], external=[], labels=[label]))
+    with pytest.raises(ConfigError, match="away.labels: sites does not state hernias; it has aor"):
+        settings.check(away(params, datasets=["sites"], external=[], labels=["hernias"]))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"labels": ["mass"]}, "away.labels: jsrt does not state mass; it has nodule, nodule_or_m"),
+        ({"labels": ["nodule", "edema"]}, "away.labels: jsrt does not state edema"),
+        (
+            {"datasets": ["sites", "vindr_cxr"], "external": ["vindr_cxr"]},
+            "away.external: vindr_cxr holds vindr_cxr, which sites holds too",
+        ),
+        (
+            {"datasets": ["vindr_cxr", "sites"], "external": ["sites"]},
+            "away.external: sites holds vindr_cxr, which vindr_cxr holds too",
+        ),
+        ({"attributes": ["sex", "income"]}, "away.external: income is cut at what training patie"),
+        (
+            {"variants": AWAY["variants"] | {
+                "odds": {"post": "equal_opportunity", "upstream": "erm", "groups": ["income"]}}},
+            "away.external: income is cut",
+        ),
+        (
+            {"datasets": ["sites"], "external": [], "inputs": "embeddings"},
+            "away.inputs: 'embeddings', and sites is a pool; allowed: 'images'",
+        ),
+        ({"split": {"by": "external"}}, "away.split.by: 'external' leaves nothing to learn from"),
+        ({"inputs": "embeddings"}, "away: external: allowed with inputs 'images' alone"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_an_external_data_set_that_cannot_be_is_refused_before_the_first_job(
+    params, changes, message
+):
+    with pytest.raises(ConfigError, match=message):
+        settings.check(away(params, **changes))
+
+
+def test_what_is_true_is_known_of_phantoms_alone(params):
+    changed = wrong(away(params, guidance="truth"), "data.vindr_cxr.root", "/data/vindr")
+    with pytest.raises(ConfigError, match=r"away.guidance: 'truth'.*data.vindr_cxr.root is /data"):
+        settings.check(changed)

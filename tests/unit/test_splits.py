@@ -281,9 +281,14 @@ COUNTED = {"by": "counts", "train": 5, "validation": 2, "test": 2}
         ({"by": "fraction", "test": 0.2}, r"lacks \['validation'\]"),
         ({**COUNTED, "test": 0.25}, "takes whole numbers of images"),
         ({**COUNTED, "test": 0}, r"split\.test: .*greater than 0"),
+        (
+            {"by": "external", "test": 0.2},
+            r"by: external needs none and no other; .* \['test'\] to",
+        ),
+        ({"by": "external", "stratify": ["sex"]}, "by: external has one fold; leave stratify emp"),
         ({"by": "kfold", "folds": 5, "fold": 5}, "fold is 5; allowed: 0 to 4"),
         ({"by": "kfold", "folds": 2, "fold": 0}, r"split\.folds: .*greater than or equal to 3"),
-        ({"by": "patient"}, r"split\.by: .*'fraction', 'counts', 'kfold' or 'official'"),
+        ({"by": "patient"}, r"split\.by: .*'fraction', 'counts', 'kfold', 'official' or 'ext"),
     ],
 )
 def test_each_kind_takes_its_own_settings(given, message):
@@ -302,6 +307,8 @@ def test_every_setting_of_every_kind_changes_the_split():
     }
     other = {"validation": 0.3, "test": 0.4, "folds": 4, "fold": 2}
     for by, names in NEEDS.items():
+        if by == "external":  # has no setting, and no chance in it
+            continue
         made = [_frozen(cohort, by, base[by])]
         for name in names:
             value = base[by][name] + 5 if by == "counts" else other[name]
@@ -321,3 +328,13 @@ def test_folds_do_not_depend_on_the_number_of_images_of_a_patient():
     many = _cohort([("f", "0-20", int(n)) for n in rng.integers(1, 9, 50)])
     fold_few = _folds(few, assign(few, NO_TARGETS, CONFIG))["fold"]
     assert fold_few.equals(_folds(many, assign(many, NO_TARGETS, CONFIG))["fold"])
+
+
+def test_everybody_of_an_external_data_set_is_tested():
+    cohort = _cohort([("f", "0-20", 2), ("m", "80+", 1)])
+    config = SplitConfig(by="external", seed=7, stratify=())
+    splits = assign(cohort, NO_TARGETS, config)
+    tables.SPLITS.check(splits)
+    assert splits["image_id"].tolist() == cohort["image_id"].tolist()
+    assert set(splits["fold"]) == {"test"}
+    assert set(splits["cell"]) == {"all"}

@@ -3,7 +3,16 @@ import json
 import pytest
 
 from cxrfair.config import ConfigError
-from cxrfair.studies import Study, StudyError, scored_by, single, trained, upstream_of
+from cxrfair.studies import (
+    Study,
+    StudyError,
+    home_of,
+    homes,
+    scored_by,
+    single,
+    trained,
+    upstream_of,
+)
 
 STUDY = {
     "datasets": ["nih_chestxray14"], "labels": ["no_finding"], "attributes": ["sex", "sex x age"],
@@ -25,7 +34,10 @@ def test_intersections_are_made_of_single_attributes():
         ({"seeds": [-1]}, "seeds"),
         ({"datasets": ["NIH data"]}, "datasets"),
         ({"products": ["embeddings", "embeddings"]}, "products holds an entry twice"),
-        ({"products": ["sounds"]}, "study.products.0: .*'embeddings', 'maps' or 'saliency'"),
+        (
+            {"products": ["sounds"]},
+            "study.products.0: .*'embeddings', 'maps', 'saliency' or 'pointing'",
+        ),
         ({"variants": {"erm": {"method": "erm", "sed": 1}}}, "study.variants.erm.sed: no such"),
     ],
 )
@@ -122,3 +134,53 @@ def test_no_method_starts_from_a_variant_with_post():
 def test_a_variant_with_post_says_all_it_needs_and_nothing_else(post, message):
     with pytest.raises(ConfigError, match=message):
         with_post(**post)
+
+
+AWAY = {"datasets": ["sites", "jsrt", "chexpert"], "external": ["jsrt", "chexpert"]}
+
+
+def test_models_of_external_data_sets_are_those_of_home():
+    study = Study.parse(json.dumps(STUDY | AWAY))
+    assert homes(study) == ("sites",)
+    assert [home_of(study, name) for name in study.datasets] == ["sites"] * 3
+    with pytest.raises(StudyError, match="no data set 'nih'; have sites, jsrt, chexpert"):
+        home_of(study, "nih")
+
+
+def test_without_external_data_sets_each_is_at_home():
+    study = Study.parse(json.dumps(STUDY | {"datasets": ["a", "b"]}))
+    assert homes(study) == ("a", "b")
+    assert [home_of(study, name) for name in "ab"] == ["a", "b"]
+    assert study.guidance == "source"
+
+
+def test_an_external_data_set_may_have_thresholds_of_groups():
+    study = json.loads(with_post().model_dump_json(exclude_unset=True)) | AWAY
+    assert homes(Study.parse(json.dumps(study))) == ("sites",)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"external": ["padchest"]}, r"external: \['padchest'\]; allowed: some of `datasets`"),
+        ({"external": ["jsrt"]}, r"external: 2 other data sets \(sites, chexpert\); exactly one"),
+        ({"external": AWAY["datasets"]}, r"external: 0 other data sets \(none\); exactly one"),
+        ({"external": ["jsrt", "jsrt"]}, "external holds an entry twice"),
+        ({"inputs": "embeddings"}, "external: allowed with inputs 'images' alone"),
+        (
+            {"variants": STUDY["variants"] | {"last": {"head": "dfr", "upstream": "erm"}}},
+            r"external: not with last layers \(`head`\), as in last",
+        ),
+        ({"products": ["pointing"]}, "products: 'pointing' is of maps; add 'maps'"),
+        ({"guidance": "truths"}, "study.guidance: .*'source' or 'truth'"),
+    ],
+    ids=str,
+)
+def test_external_data_sets_that_do_not_hang_together_are_refused(change, message):
+    with pytest.raises(ConfigError, match=message):
+        Study.parse(json.dumps(STUDY | AWAY | change), "study")
+
+
+def test_maps_may_be_held_against_outlines():
+    study = Study.parse(json.dumps(STUDY | {"products": ["maps", "pointing"]}))
+    assert study.products == ("maps", "pointing")

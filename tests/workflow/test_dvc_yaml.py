@@ -13,15 +13,16 @@ from cxrfair.provenance import closure
 pytestmark = pytest.mark.workflow
 
 EVERY_STAGE = {"Snakefile", "workflow/rules"}  # what plans the jobs
-# Read only where a study asks for it: vectors, words, maps, effects, draws, lists, a paper.
+# Read only where a study asks for it: vectors, words, outlines, maps, effects, draws, lists, a paper.
 ON_REQUEST = {
     "cohort": {"data/vectors"},
-    "rebalance": {"data/images", "data/vectors"},
-    "train": {"data/text", "data/vectors"},
-    "predict": {"data/phantom/truth", "data/vectors"},
+    "masks": {"data/phantom/truth", "data/interim", "data/images", "data/processed"},
+    "rebalance": {"data/images", "data/masks", "data/vectors"},
+    "train": {"data/masks", "data/text", "data/vectors"},
+    "predict": {"data/masks", "data/phantom/truth", "data/vectors"},
     "metrics": {
         *{"data/phantom/truth", "data/interim", "data/images"},
-        *{"data/training", "results/models"},
+        *{"data/masks", "data/training", "results/models"},
     },
     "report": {"data/vectors", "results/search", "workflow/references"},
 }
@@ -53,7 +54,7 @@ def rules_of(stage):
 @cache
 def roots(folder):
     data = yaml.safe_load((folder / "params.yaml").read_text())["data"]
-    return {f"${{data.{name}.root}}": source["root"] for name, source in data.items()}
+    return {f"${{data.{name}.root}}": of["root"] for name, of in data.items() if "root" in of}
 
 
 def read_by(rule, recorded):

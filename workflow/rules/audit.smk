@@ -61,10 +61,45 @@ rule localise:
         " --out {output.localisation} --examples {output.examples} 2> {log}"
 
 
+rule point:
+    input:
+        maps=models_of_dataset(rules.draw.output.maps),
+        places=models_of_dataset(rules.draw.output.places),
+        about=models_of_dataset(rules.draw.output.about),
+        masks=rules.masks.output.masks,
+        marks=rules.masks.output.places,
+        cohort=rules.group.output.cohort,
+        pixels=seen("pixels"),
+        index=seen("index"),
+        code=code("point"),
+    output:
+        pointing="results/metrics/{study}/{dataset}/pointing.parquet",
+        sights="results/metrics/{study}/{dataset}/sights.npz",
+    log:
+        "logs/point/{study}.{dataset}.log",
+    conda:
+        "../envs/cxrfair.yaml"
+    params:
+        study=lambda w: section("studies", w.study),
+        models=lambda w: json.dumps(keys_of_dataset(w)),
+        simulated=lambda w: json.dumps(simulated(w.dataset)),
+        uncertainty=uncertainty(),
+    message:
+        "{wildcards.study}: whether maps of {wildcards.dataset} point at what they should"
+    shell:
+        "python -m cxrfair.stages.point --name {wildcards.study} --dataset {wildcards.dataset}"
+        " --study {params.study:q} --models {params.models:q} --maps {input.maps}"
+        " --places {input.places} --about {input.about} --masks {input.masks}"
+        " --marks {input.marks} --cohort {input.cohort} --pixels {input.pixels}"
+        " --index {input.index} --simulated {params.simulated}"
+        " --uncertainty {params.uncertainty:q} --out {output.pointing}"
+        " --sights {output.sights} 2> {log}"
+
+
 rule select:
     input:
         predictions=models(rules.predict.output.predictions, trained_keys),
-        cohorts=per_dataset(rules.group.output.cohort),
+        cohorts=per_dataset(rules.group.output.cohort, at_home),
         leakage=lambda wildcards: probed(wildcards.study),
         code=code("select", "metrics.auroc"),
     output:
@@ -87,7 +122,7 @@ rule select:
 rule audit:
     input:
         predictions=models(rules.predict.output.predictions, scored_keys),
-        thresholds=models(rules.threshold.output.thresholds),
+        thresholds=models(rules.threshold.output.thresholds, home_keys),
         cohorts=per_dataset(rules.group.output.cohort),
         code=code("audit", *judged_by()),
     output:

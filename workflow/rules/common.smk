@@ -15,7 +15,16 @@ from cxrfair.scales import (
     train_section,
 )
 from cxrfair.statistics.uncertainty import Uncertainty
-from cxrfair.studies import Study, headed, printed, scored_by, trained, upstream_of
+from cxrfair.studies import (
+    Study,
+    headed,
+    home_of,
+    homes,
+    printed,
+    scored_by,
+    trained,
+    upstream_of,
+)
 
 
 wildcard_constraints:
@@ -39,9 +48,32 @@ STUDIES = settings["studies"]
 DATA = settings["data"]
 
 
+def members(dataset):
+    """The data sets that a pool is made of, in order; of another data set, none."""
+    return DATA[dataset].get("pool", [])
+
+
+def of_members(file_of):
+    """What a pool is made of: a product of each of its data sets, in order."""
+
+    def files(wildcards):
+        return flat([file_of(Member(dataset)) for dataset in members(wildcards.dataset)])
+
+    return files
+
+
 def simulated(dataset):
     """Whether a data set is ours to make; a folder outside data/phantom is only ever read."""
+    if members(dataset):
+        return all(map(simulated, members(dataset)))
     return Path(DATA[dataset]["root"]).is_relative_to(datasets.SIMULATED_BELOW)
+
+
+def marked(dataset):
+    """Whether all of a data set says of itself that it is simulated, wherever it lies."""
+    if members(dataset):
+        return all(map(marked, members(dataset)))
+    return simulated(dataset) or Path(DATA[dataset]["root"], MARKER).is_file()
 
 
 def root(wildcards):
@@ -75,6 +107,8 @@ def of_linked(kind, product):
 
 
 Place = namedtuple("Place", ["study", "dataset"])  # what `seen` asks of wildcards
+Model = namedtuple("Model", ["study", "dataset", "variant"])  # what `guides` asks of them
+Member = namedtuple("Member", ["dataset"])  # of a pool, where wildcards are asked for
 
 
 def seen(part):
@@ -98,13 +132,14 @@ def options(wildcards):
 
 
 def used():
-    """Data sets that a study names, and what it reads of those these are linked to."""
+    """Data sets that a study reads: those it names or pools, and what is linked to these."""
     found = set()
     for study in STUDIES.values():
         reads_vectors = study.get("inputs", "images") == LOOKS
-        for dataset in study["datasets"]:
-            others = [o for o in linked_to(dataset) if reads_vectors or not holds_vectors(o)]
-            found |= {dataset, *others}
+        for named in study["datasets"]:
+            for dataset in members(named) or [named]:
+                others = [o for o in linked_to(dataset) if reads_vectors or not holds_vectors(o)]
+                found |= {dataset, *others}
     return found
 
 
@@ -118,10 +153,33 @@ def embeddings_of(wildcards):
     return found
 
 
+def reads(strategy, what):
+    """Whether a strategy says that it reads something beside targets and groups."""
+    return declared(f"cxrfair.rebalance.{strategy}", what) == "True"
+
+
 def looks(wildcards):
     """What the training images look like, for a strategy that reads it: pixels or vectors, index."""
-    reads = declared(f"cxrfair.{rebalance_code(wildcards)}", "READS_FEATURES") == "True"
-    return [seen("pixels")(wildcards), seen("index")(wildcards)] if reads else []
+    if not reads(rebalance_section(settings, wildcards.strategy)[0], "READS_FEATURES"):
+        return []
+    return [seen("pixels")(wildcards), seen("index")(wildcards)]
+
+
+def marks(wildcards):
+    """Which images have outlines of which labels, for a strategy that reads it."""
+    if not reads(rebalance_section(settings, wildcards.strategy)[0], "READS_ANNOTATIONS"):
+        return []
+    return rules.masks.output.places.format(**wildcards)
+
+
+def guides(wildcards):
+    """Outlines and where they lie, for a method that learns from those its training list names."""
+    strategy = rebalance_section(settings, strategy_of(variant_of(wildcards)))[0]
+    asks = declared(f"cxrfair.{method_code(wildcards)}", "reads_masks") == "True"
+    if not (asks and reads(strategy, "READS_ANNOTATIONS")):
+        return []
+    of = {"study": wildcards.study, "dataset": wildcards.dataset}
+    return [path.format(**of) for path in (rules.masks.output.masks, rules.masks.output.places)]
 
 
 def rebalance_code(wildcards):
@@ -182,15 +240,41 @@ def parsed(study):
     return Study.parse(json.dumps(study))
 
 
+def at_home(study):
+    """The data sets of a study that its networks learn from; the others are tested on alone."""
+    return list(homes(parsed(study)))
+
+
+def of_home(pattern):
+    """A path of the data set that learnt what is asked of this one; mostly that itself."""
+
+    def file(wildcards):
+        home = home_of(parsed(study_of(wildcards)), wildcards.dataset)
+        return pattern.format(**{**wildcards, "dataset": home})
+
+    return file
+
+
 def model_keys(study):
     """Data set, variant and seed of every model of a study: whatever decides by itself."""
     return [(d, v, s) for d in study["datasets"] for v in study["variants"] for s in study["seeds"]]
 
 
-def trained_keys(study):
-    """Those of `model_keys` that were trained; the others decide upon the scores of one that was."""
+def home_keys(study):
+    """The same with each data set's home in its place: where thresholds of the models were fitted."""
+    of = parsed(study)
+    return [(home_of(of, d), v, s) for d, v, s in model_keys(study)]
+
+
+def network_keys(study):
+    """Those of `model_keys` with a network; the others decide upon the scores of one that has."""
     own = trained(parsed(study))
     return [key for key in model_keys(study) if key[1] in own]
+
+
+def trained_keys(study):
+    """Those of `network_keys` that were trained there, not only tested."""
+    return [key for key in network_keys(study) if key[0] in at_home(study)]
 
 
 def headed_keys(study):
@@ -216,20 +300,25 @@ def models(pattern, keys_of=model_keys):
     return files
 
 
-def per_dataset(pattern):
+def of_dataset(pattern):
+    """A path of a data set, whatever study asks."""
+    return lambda wildcards: pattern.format(dataset=wildcards.dataset)
+
+
+def per_dataset(pattern, datasets_of=lambda study: study["datasets"]):
     def files(wildcards):
-        datasets = study_of(wildcards)["datasets"]
+        datasets = datasets_of(study_of(wildcards))
         return [pattern.format(study=wildcards.study, dataset=d) for d in datasets]
 
     return files
 
 
-def keys_of_dataset(wildcards, keys_of=trained_keys):
-    """Variant and seed of every model of one data set of a study that was trained (`keys_of`)."""
+def keys_of_dataset(wildcards, keys_of=network_keys):
+    """Variant and seed of every network that one data set of a study has (`keys_of`)."""
     return [(v, s) for d, v, s in keys_of(study_of(wildcards)) if d == wildcards.dataset]
 
 
-def models_of_dataset(pattern, keys_of=trained_keys):
+def models_of_dataset(pattern, keys_of=network_keys):
     """Paths of the models of one data set of a study, in the order of `keys_of_dataset`."""
 
     def files(wildcards):
@@ -257,13 +346,14 @@ def asked(name, product, pattern):
     """What is made of a kept product of a study, data set by data set; nothing where it is not kept."""
     study = STUDIES[name]
     kept = product in study.get("products", [])
-    return [pattern.format(study=name, dataset=d) for d in study["datasets"] if kept]
+    have = study["datasets"] if product in ON_TESTED else at_home(study)
+    return [pattern.format(study=name, dataset=d) for d in have if kept]
 
 
 def measured(name):
     """The effects of attributes on a study's models, where it asks for them: of phantoms alone."""
     study = STUDIES[name]
-    made = [d for d in study["datasets"] if d in SIMULATED and study.get("effects")]
+    made = [d for d in at_home(study) if d in SIMULATED and study.get("effects")]
     return [rules.effects.output.effects.format(study=name, dataset=d) for d in made]
 
 
@@ -297,7 +387,7 @@ def lists(pattern):
 
 def weighed(name, part="rebalanced"):
     """What a study's rebalanced training lists hold, or cover, where it has any."""
-    have = STUDIES[name]["datasets"] if rebalanced_lists(STUDIES[name]) else []
+    have = at_home(STUDIES[name]) if rebalanced_lists(STUDIES[name]) else []
     return [getattr(rules.weigh.output, part).format(study=name, dataset=d) for d in have]
 
 
@@ -310,14 +400,14 @@ def redrawn_keys(study):
 
 def redrawn(name):
     """Whose images such methods of a study draw, where it has any."""
-    have = STUDIES[name]["datasets"] if redrawn_keys(STUDIES[name]) else []
+    have = at_home(STUDIES[name]) if redrawn_keys(STUDIES[name]) else []
     return [rules.drawn.output.drawn.format(study=name, dataset=d) for d in have]
 
 
 def refitted(name):
     """Heads for other labels on the features of a study's models, where it names such labels."""
     study = STUDIES[name]
-    wanted = study["datasets"] if study.get("downstream") else []
+    wanted = at_home(study) if study.get("downstream") else []
     return [rules.refit.output.downstream.format(study=name, dataset=d) for d in wanted]
 
 
@@ -333,15 +423,53 @@ def truth_of(wildcards):
 
 def annotations_of(wildcards):
     """Where a source saw findings in a data set's images; nothing of a phantom, whose truth is known."""
-    if wildcards.dataset in SIMULATED:
-        return []
-    named = "linked_annotations" if linked_to(wildcards.dataset) else "annotations"
-    return f"data/interim/{wildcards.dataset}/{named}.parquet"
+    return [] if wildcards.dataset in SIMULATED else annotated_by_source(wildcards.dataset)
 
 
+def annotated_by_source(dataset):
+    named = "linked_annotations" if linked_to(dataset) else "annotations"
+    return f"data/interim/{dataset}/{named}.parquet"
+
+
+def annotated(wildcards):
+    """Outlines that guide and judge a study's networks: the source's, or what is true."""
+    if study_of(wildcards).get("guidance", "source") == "truth":
+        return rules.outline.output.annotations.format(**wildcards)
+    return annotated_by_source(wildcards.dataset)
+
+
+def outlined(wildcards):
+    """Which images have outlines, for a study whose maps are held against them."""
+    asks = "pointing" in study_of(wildcards).get("products", [])
+    return rules.masks.output.places.format(**wildcards) if asks else []
+
+
+def outlines():
+    """Outlines of every data set of a study that learns from them or is held against them."""
+    asked = everything(rules.masks.output.masks, product="pointing", keys_of=model_keys)
+    every = [Model(name, d, v) for name in STUDIES for d, v, _ in trained_keys(STUDIES[name])]
+    return sorted({*asked, *flat([guides(model)[:1] for model in every])})
+
+
+def of_its_home(file_of):
+    """What a data set that is only tested on has of its home; nothing of one that is learnt from."""
+
+    def file(wildcards):
+        home = home_of(parsed(study_of(wildcards)), wildcards.dataset)
+        return [] if home == wildcards.dataset else file_of(Place(wildcards.study, home))
+
+    return file
+
+
+ON_TESTED = (
+    "maps",
+    "pointing",
+)  # products of every data set, not of those alone that are learnt from
 USED = used()
+POOLS = sorted({d for study in STUDIES.values() for d in study["datasets"] if members(d)})
+SOURCES = "|".join(dataset for dataset in DATA if not members(dataset))
 SIMULATED = sorted(dataset for dataset in USED if dataset in DATA and simulated(dataset))
-STAMPED = sorted(d for d in USED if d in SIMULATED or Path(DATA[d]["root"], MARKER).is_file())
+STAMPED = sorted(d for d in [*USED, *POOLS] if marked(d))
 
 
 def demographics(wildcards):
@@ -564,6 +692,8 @@ def study_files(name):
         "selection": rules.select.output.selection.format(**of),
         "attribute_leakage": probed(name),
         "localisation": asked(name, "maps", rules.localise.output.localisation),
+        "pointing": asked(name, "pointing", rules.point.output.pointing),
+        "sights": asked(name, "pointing", rules.point.output.sights),
         "examples": asked(name, "maps", rules.localise.output.examples),
         "effects": measured(name),
         "overlap": asked(name, "saliency", rules.overlap.output.overlap),
@@ -582,7 +712,7 @@ def study_files(name):
         "decoding": [seen("summary")(Place(name, d)) for d in datasets],
         "cuts": each_dataset(rules.group.output.cuts),
         "leakage": each_dataset(rules.split.output.leakage),
-        "thresholds": each_model(rules.threshold.output.thresholds, model_keys),
+        "thresholds": each_model(rules.threshold.output.thresholds, home_keys),
         "cards": each_model(rules.train.output.card),
         "head_cards": each_model(rules.heads.output.card, headed_keys),
         "made_with": each_model(rules.train.output.made_with),
@@ -608,6 +738,7 @@ def report_facts():
             "min_group_size": settings["audit"]["min_group_size"],
             **{key: settings["train"][key] for key in ("epochs", "batch_size", "optimiser")},
             "recipes": settings["recipes"],
+            "lists": settings["rebalance"],
         },
         sort_keys=True,
     )

@@ -41,6 +41,8 @@ rule ingest:
         flow="data/interim/{dataset}/ingest_flow.parquet",
     log:
         "logs/ingest/{dataset}.log",
+    wildcard_constraints:
+        dataset=SOURCES,
     conda:
         "../envs/cxrfair.yaml"
     params:
@@ -199,6 +201,8 @@ rule images:
         summary="data/images/{dataset}/summary.json",
     log:
         "logs/images/{dataset}.log",
+    wildcard_constraints:
+        dataset=SOURCES,
     conda:
         "../envs/cxrfair.yaml"
     params:
@@ -211,6 +215,113 @@ rule images:
         " --pixels {output.pixels} --index {output.index} --quarantine {output.quarantine}"
         " --summary {output.summary}"
         " --refused .cxrfair/quarantine/{wildcards.dataset}.csv 2> {log}"
+
+
+# Several data sets as one, in the tables and the store of one.
+rule pool:
+    input:
+        records=of_members(demographics),
+        labels=of_members(of_dataset(rules.ingest.output.labels)),
+        annotations=of_members(lambda w: annotated_by_source(w.dataset)),
+        absents=of_members(of_dataset(rules.ingest.output.absent)),
+        flows=of_members(earlier_flows),
+        code=code("pool"),
+    output:
+        records="data/interim/{dataset}/records.parquet",
+        labels="data/interim/{dataset}/labels.parquet",
+        annotations="data/interim/{dataset}/annotations.parquet",
+        absent="data/interim/{dataset}/absent.parquet",
+        flow="data/interim/{dataset}/ingest_flow.parquet",
+    log:
+        "logs/pool/{dataset}.log",
+    wildcard_constraints:
+        dataset="|".join(POOLS) or "nothing",
+    conda:
+        "../envs/cxrfair.yaml"
+    params:
+        names=lambda w: json.dumps(members(w.dataset)),
+        flows_of=lambda w: json.dumps(
+            [name for name in members(w.dataset) for _ in earlier_flows(Member(name))]
+        ),
+    message:
+        "pool data sets as {wildcards.dataset}"
+    shell:
+        "python -m cxrfair.stages.pool --names {params.names:q} --records {input.records}"
+        " --labels {input.labels} --annotations {input.annotations} --absents {input.absents}"
+        " --flows {input.flows} --flows-of {params.flows_of:q} --pooled-records {output.records} --pooled-labels {output.labels}"
+        " --pooled-annotations {output.annotations} --pooled-absent {output.absent}"
+        " --pooled-flow {output.flow} 2> {log}"
+
+
+rule pool_images:
+    input:
+        pixels=of_members(of_dataset(rules.images.output.pixels)),
+        indexes=of_members(of_dataset(rules.images.output.index)),
+        quarantines=of_members(of_dataset(rules.images.output.quarantine)),
+        code=code("pool_images"),
+    output:
+        pixels="data/images/{dataset}/pixels.npy",
+        index="data/images/{dataset}/index.parquet",
+        quarantine="data/images/{dataset}/quarantine.csv",
+        summary="data/images/{dataset}/summary.json",
+    log:
+        "logs/pool/{dataset}.images.log",
+    wildcard_constraints:
+        dataset="|".join(POOLS) or "nothing",
+    conda:
+        "../envs/cxrfair.yaml"
+    params:
+        names=lambda w: json.dumps(members(w.dataset)),
+    message:
+        "put the images of data sets together as {wildcards.dataset}"
+    shell:
+        "python -m cxrfair.stages.pool_images --names {params.names:q} --pixels {input.pixels}"
+        " --indexes {input.indexes} --quarantines {input.quarantines}"
+        " --pooled-pixels {output.pixels} --pooled-index {output.index}"
+        " --pooled-quarantine {output.quarantine} --pooled-summary {output.summary} 2> {log}"
+
+
+# Of a phantom, where findings truly are, as if a source had drawn it.
+rule outline:
+    input:
+        records=rules.ingest.output.records,
+        truth=rules.phantom.output.truth,
+        index=rules.images.output.index,
+        code=code("outline", *plugged_in("phantom.findings")),
+    output:
+        annotations="data/masks/{dataset}.annotations.parquet",
+    log:
+        "logs/outline/{dataset}.log",
+    wildcard_constraints:
+        dataset="|".join(SIMULATED) or "nothing",
+    conda:
+        "../envs/cxrfair.yaml"
+    message:
+        "outline what is true of {wildcards.dataset}"
+    shell:
+        "python -m cxrfair.stages.outline --records {input.records} --truth {input.truth}"
+        " --index {input.index} --annotations {output.annotations} 2> {log}"
+
+
+rule pool_outlines:
+    input:
+        annotations=of_members(of_dataset(rules.outline.output.annotations)),
+        code=code("pool_outlines"),
+    output:
+        annotations="data/masks/{dataset}.annotations.parquet",
+    log:
+        "logs/pool/{dataset}.outlines.log",
+    wildcard_constraints:
+        dataset="|".join(POOLS) or "nothing",
+    conda:
+        "../envs/cxrfair.yaml"
+    params:
+        names=lambda w: json.dumps(members(w.dataset)),
+    message:
+        "put what is true of the data sets of {wildcards.dataset} together"
+    shell:
+        "python -m cxrfair.stages.pool_outlines --names {params.names:q}"
+        " --annotations {input.annotations} --pooled-annotations {output.annotations} 2> {log}"
 
 
 rule vectors:
@@ -279,6 +390,8 @@ rule split:
         chosen=rules.cohort.output.chosen,
         targets=rules.cohort.output.targets,
         index=seen("index"),
+        home_chosen=of_its_home(lambda of: rules.cohort.output.chosen.format(**of._asdict())),
+        home_index=of_its_home(seen("index")),
         code=code("split"),
     output:
         splits="data/processed/{study}/{dataset}/splits.parquet",
@@ -288,12 +401,13 @@ rule split:
     conda:
         "../envs/cxrfair.yaml"
     params:
-        config=lambda w: json.dumps(split_section(settings, study_of(w)), sort_keys=True),
+        config=lambda w: json.dumps(split_section(settings, study_of(w), w.dataset), sort_keys=True),
     message:
         "{wildcards.study}: split {wildcards.dataset} by patient"
     shell:
         "python -m cxrfair.stages.split --chosen {input.chosen} --targets {input.targets}"
-        " --index {input.index} --config {params.config:q} --splits {output.splits}"
+        " --index {input.index} --home-chosen {input.home_chosen}"
+        " --home-index {input.home_index} --config {params.config:q} --splits {output.splits}"
         " --leakage {output.leakage} 2> {log}"
 
 
@@ -318,12 +432,38 @@ rule group:
         " --sdoh {params.sdoh:q} --cohort {output.cohort} --cuts {output.cuts} 2> {log}"
 
 
+rule masks:
+    input:
+        splits=rules.split.output.splits,
+        annotations=annotated,
+        index=seen("index"),
+        code=code("masks"),
+    output:
+        masks="data/masks/{study}/{dataset}/masks.npy",
+        places="data/masks/{study}/{dataset}/masks.parquet",
+    log:
+        "logs/masks/{study}.{dataset}.log",
+    conda:
+        "../envs/cxrfair.yaml"
+    params:
+        labels=lambda w: json.dumps(study_of(w)["labels"]),
+        config=section("labels"),
+        size=settings["images"]["size"],
+    message:
+        "{wildcards.study}: outlines of labels in images of {wildcards.dataset}"
+    shell:
+        "python -m cxrfair.stages.masks --splits {input.splits} --annotations {input.annotations}"
+        " --index {input.index} --labels {params.labels:q} --config {params.config:q}"
+        " --size {params.size} --masks {output.masks} --places {output.places} 2> {log}"
+
+
 rule rebalance:
     input:
         cohort=rules.group.output.cohort,
         targets=rules.cohort.output.targets,
         splits=rules.split.output.splits,
         looks=looks,
+        marks=marks,
         code=code("rebalance", rebalance_code),
     output:
         listed="data/training/{study}/{dataset}/{strategy}/seed-{seed}.parquet",
@@ -339,5 +479,6 @@ rule rebalance:
     shell:
         "python -m cxrfair.stages.rebalance --cohort {input.cohort} --targets {input.targets}"
         " --splits {input.splits} --strategy {params.of[strategy]} --config {params.of[config]:q}"
-        " --seed {wildcards.seed} --looks {input.looks} --listed {output.listed}"
+        " --seed {wildcards.seed} --looks {input.looks} --marks {input.marks}"
+        " --listed {output.listed}"
         " --kept {output.kept} 2> {log}"

@@ -28,6 +28,7 @@ rule train:
         index=seen("index"),
         upstream=upstream,
         text=words,
+        masks=guides,
         pretrained=pretrained,
         chosen=chosen,
         code=code("train", method_code, measure_code),
@@ -56,7 +57,8 @@ rule train:
         "python -m cxrfair.launch --processes {params.processes} cxrfair.stages.train"
         " --listed {input.listed} --cohort {input.cohort} --targets {input.targets}"
         " --splits {input.splits} --pixels {input.pixels} --index {input.index}"
-        " --upstream {input.upstream} --text {input.text} --chosen {input.chosen} --study {wildcards.study}"
+        " --upstream {input.upstream} --text {input.text} --masks {input.masks}"
+        " --chosen {input.chosen} --study {wildcards.study}"
         " --dataset {wildcards.dataset} --variant {wildcards.variant} --spec {params.spec:q}"
         " --weights {output.weights} --early {output.early} --card {output.card}"
         " --history {output.history} --repeats {output.repeats} --made-with {output.made_with} 2> {log}"
@@ -64,8 +66,8 @@ rule train:
 
 rule predict:
     input:
-        weights=rules.train.output.weights,
-        card=rules.train.output.card,
+        weights=of_home(rules.train.output.weights),
+        card=of_home(rules.train.output.card),
         targets=rules.cohort.output.targets,
         splits=rules.split.output.splits,
         pixels=seen("pixels"),
@@ -122,11 +124,12 @@ rule embed:
 
 rule draw:
     input:
-        weights=rules.train.output.weights,
-        card=rules.train.output.card,
+        weights=of_home(rules.train.output.weights),
+        card=of_home(rules.train.output.card),
         splits=rules.split.output.splits,
         pixels=seen("pixels"),
         index=seen("index"),
+        annotated=outlined,
         code=code("draw", method_code),
     output:
         maps="results/predictions/{study}/{dataset}/{variant}/seed-{seed}/maps.npy",
@@ -147,7 +150,7 @@ rule draw:
     shell:
         "python -m cxrfair.stages.draw --weights {input.weights} --card {input.card}"
         " --splits {input.splits} --pixels {input.pixels} --index {input.index}"
-        " --threads {params.threads} --config {params.config:q} --maps {output.maps}"
+        " --annotated {input.annotated} --threads {params.threads} --config {params.config:q} --maps {output.maps}"
         " --places {output.places} --about {output.about} 2> {log}"
 
 

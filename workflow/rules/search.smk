@@ -8,6 +8,7 @@ rule trial:
         index=seen("index"),
         upstream=of_first_seed(upstream),
         text=words,
+        masks=of_first_seed(guides),
         pretrained=pretrained,
         code=code("trial", method_code, measure_code),
     output:
@@ -32,7 +33,8 @@ rule trial:
         "python -m cxrfair.launch --processes {params.processes} cxrfair.stages.trial"
         " --listed {input.listed} --cohort {input.cohort} --targets {input.targets}"
         " --splits {input.splits} --pixels {input.pixels} --index {input.index}"
-        " --upstream {input.upstream} --text {input.text} --study {wildcards.study} --dataset {wildcards.dataset}"
+        " --upstream {input.upstream} --text {input.text} --masks {input.masks}"
+        " --study {wildcards.study} --dataset {wildcards.dataset}"
         " --variant {wildcards.variant} --spec {params.spec:q} --drawing {params.drawing:q}"
         " --predictions {output.predictions} --settings {output.settings} 2> {log}"
 

@@ -6,7 +6,7 @@ LINKED = {dataset for dataset in USED if linked_to(dataset)}
 
 PRODUCTS = [
     *everything(rules.embed.output.features, product="embeddings"),
-    *everything(rules.draw.output.maps, product="maps"),
+    *everything(rules.draw.output.maps, product="maps", keys_of=network_keys),
     *everything(rules.explain.output.maps, product="saliency"),
 ]
 
@@ -18,7 +18,7 @@ rule stage_phantom:
 
 rule stage_records:
     input:
-        everything(rules.ingest.output.records),
+        everything(rules.ingest.output.records, keys_of=model_keys),
         everything(rules.link.output.records, only=LINKED),
 
 
@@ -33,7 +33,12 @@ rule stage_images:
 
 rule stage_cohort:
     input:
-        everything(rules.group.output.cohort),
+        everything(rules.group.output.cohort, keys_of=model_keys),
+
+
+rule stage_masks:
+    input:
+        outlines(),
 
 
 rule stage_rebalance:
@@ -53,7 +58,8 @@ rule stage_train:
 
 rule stage_predict:
     input:
-        everything(rules.threshold.output.thresholds, keys_of=model_keys),
+        everything(rules.threshold.output.thresholds, keys_of=home_keys),
+        everything(rules.predict.output.predictions, keys_of=network_keys),
         PRODUCTS,
 
 
@@ -72,7 +78,8 @@ rule stage_metrics:
         ],
         everything(rules.overlap.output.overlap, product="saliency"),
         everything(rules.audit.output.metrics),
-        everything(rules.localise.output.localisation, product="maps"),
+        everything(rules.localise.output.localisation, product="maps", keys_of=network_keys),
+        everything(rules.point.output.pointing, product="pointing", keys_of=network_keys),
         everything(rules.select.output.selection),
 
 

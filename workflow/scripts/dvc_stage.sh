@@ -35,6 +35,6 @@ done < <(tail -n +2 <<< "$summary")
 [ "${#forced[@]}" -eq 0 ] || forced=(--forcerun "${forced[@]}")
 
 # DVC wants every output folder to exist, also where the settings leave it empty.
-mkdir -p data/phantom/truth data/interim data/images data/vectors data/processed data/training data/text \
+mkdir -p data/phantom/truth data/interim data/images data/vectors data/processed data/masks data/training data/text \
   data/interventions results/models results/search results/predictions results/metrics results/report
 run ${forced[@]+"${forced[@]}"} -- "stage_$stage"

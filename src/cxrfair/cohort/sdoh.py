@@ -128,7 +128,8 @@ def fit_cuts(
     ----------
     chosen, splits
         Rows of the tables of those names. Attributes without a column in `chosen` (a data set that
-        is not linked to places) are left out.
+        is not linked to places) are left out, and so are all where nobody is in training (an
+        external data set, of which no study asks for such attributes).
 
     Returns
     -------
@@ -142,6 +143,8 @@ def fit_cuts(
         If no training patient has a value, or a patient has two.
     """
     training = splits.loc[splits["fold"] == "train", "image_id"]
+    if training.empty:
+        return {}
     rows = chosen[places(chosen["image_id"], training) >= 0]
     return {
         name: _fit(name, attribute, rows)

@@ -102,9 +102,10 @@ class Source(Protocol):
     """What the file of a data set holds.
 
     KIND says what `read` gives. TABLES and IMAGES are glob patterns, below the data set's root, of
-    the files it may read; SOURCE is whom to cite; LAYOUT what a complete copy holds. A data set
-    whose reading has settings declares them as a Section called `Options` and takes them as
-    the second argument of `read`.
+    the files it may read; SOURCE is whom to cite; LAYOUT what a complete copy holds. A data set of
+    images has LABELS, from the source's names of the labels that it states to ours. One whose
+    reading has settings declares them as a Section called `Options` and takes them as the second
+    argument of `read`.
     """
 
     KIND: Kind
@@ -133,6 +134,12 @@ def options(name: str) -> type[Section]:
     """Return the type of a data set's own settings; without fields where it has none."""
     kind: type[Section] = getattr(get(name), "Options", Section)
     return kind
+
+
+def labels(name: str) -> tuple[str, ...]:
+    """Name the labels that a data set of images states, as we call them; of any other, none."""
+    known: Mapping[str, str] = getattr(get(name), "LABELS", {})
+    return tuple(sorted(set(known.values()))) if get(name).KIND == "images" else ()
 
 
 def read(name: str, root: Path, settings: str) -> Read:

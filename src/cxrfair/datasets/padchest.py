@@ -81,6 +81,7 @@ WORDS = {
         "artificial mitral heart valve",
     ),
 }
+LABELS = {label: label for label in WORDS}  # the words of each are the source's
 SEXES = {"F": "female", "M": "male"}
 OTHER_SEXES = ("O", "None", "nan")
 UNUSABLE = {  # words of the labels that make an image unusable, and why

@@ -70,19 +70,29 @@ def augment(images: Tensor, uniform: NDArray[np.float32], config: AugmentConfig)
     uniform
         What `draws` gave for these images, shape (n, 9).
     """
-    signed = 2 * uniform.astype(np.float64) - 1
-    flipped = uniform[:, 0] < config.flip
-    if config.rotation_degrees or config.shift or config.crop:
-        images = _moved(images, _affine(uniform, flipped, config))
-    elif config.flip:
-        # Copied, not sampled: faster, and no pixel is blurred.
-        mirrored = pinned(flipped, images.device).to(images.device, non_blocking=True)
-        images = torch.where(mirrored.view(-1, 1, 1, 1), images.flip(3), images)
+    images = move(images, uniform, config)
     if config.intensity:
+        signed = 2 * uniform.astype(np.float64) - 1
         gain = 1 + config.intensity * signed[:, 5]
         offset = 0.5 * (1 - gain) + config.intensity * signed[:, 4]
         shade = _on(np.stack([gain, offset]), images.device).view(2, -1, 1, 1, 1)
         images = images.mul(shade[0]).add_(shade[1]).clamp_(0, 1)
+    return images
+
+
+def move(images: Tensor, uniform: NDArray[np.float32], config: AugmentConfig) -> Tensor:
+    """Flip, rotate, crop and shift square images or their masks (n, k, s, s) in [0, 1].
+
+    With the draws of its image a mask ends where `augment` puts what it covers. It is sampled
+    bilinearly, so that its border is soft, and what comes from outside is 0.
+    """
+    flipped = uniform[:, 0] < config.flip
+    if config.rotation_degrees or config.shift or config.crop:
+        return _moved(images, _affine(uniform, flipped, config))
+    if config.flip:
+        # Copied, not sampled: faster, and no pixel is blurred.
+        mirrored = pinned(flipped, images.device).to(images.device, non_blocking=True)
+        return torch.where(mirrored.view(-1, 1, 1, 1), images.flip(3), images)
     return images
 
 

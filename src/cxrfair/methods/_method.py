@@ -27,12 +27,21 @@ class Batch:
     `image` (n, 1, h, w) in [0, 1]; `target` (n, k) in {0, 1}, between for a label learnt with its
     doubt, NaN where the label is missing; `group` (n,) in [0, g); `index` (n,) the place of each
     example in the training list, for methods that remember something of each.
+
+    `mask` (n, k, s, s) in [0, 1] is where somebody outlined each label, moved as the image was, and
+    0 of pairs that do not guide; `guided` (n, k) says which pairs of an image and a label do. Both
+    are None where the method reads no outlines, or nobody drew any: then nobody is guided. `seed`
+    and `epoch` (from 1) are those of the training, for what is drawn of an example in each epoch.
     """
 
     image: Tensor
     target: Tensor
     group: Tensor
     index: Tensor
+    mask: Tensor | None = None
+    guided: Tensor | None = None
+    seed: int = 0
+    epoch: int = 0
 
 
 @dataclass(frozen=True)
@@ -97,7 +106,7 @@ class Method(nn.Module, Generic[C]):
     `<method>@early` or `<method>@selected`, with `|` between methods of which any will do; that
     network arrives as `upstream`, frozen. Where `deploys_upstream` is true it is a part of what is
     deployed, so that both backbones must be one. Where `reads_text` is true, `build` is given the
-    labels' names as numbers.
+    labels' names as numbers; where `reads_masks` is, batches hold outlines, if there are any.
 
     Several processes may each hold a part of every batch. Whatever a loss takes over images goes
     through `gather` first: every process then computes the loss of the whole batch, and the
@@ -110,6 +119,7 @@ class Method(nn.Module, Generic[C]):
     needs: ClassVar[str] = ""
     deploys_upstream: ClassVar[bool] = False
     reads_text: ClassVar[bool] = False
+    reads_masks: ClassVar[bool] = False
     batch_statistics: ClassVar[str] = "one mixed forward pass"
     provenance: ClassVar[str] = "none"  # of what is computed from training images beside the loss
     config_type: ClassVar[type[Section]] = NoConfig

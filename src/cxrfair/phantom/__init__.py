@@ -8,7 +8,7 @@ from pyarrow import Table, parquet
 
 from cxrfair import plugins
 from cxrfair.files import whole
-from cxrfair.phantom import population, writers
+from cxrfair.phantom import families, population, writers
 from cxrfair.phantom.config import PhantomConfig
 from cxrfair.phantom.output import MARKER, whole_folder
 from cxrfair.progress import track
@@ -32,7 +32,8 @@ def write(dataset: str, config: PhantomConfig, root: Path, truth: Path) -> None:
     The folder appears whole or not at all, with a marker file that says it is simulated. The truth
     is one row an image, by `image_id`: attributes, findings, boxes and the numbers of its scene,
     from which `scene.draw` makes the picture and its masks again. For data sets
-    without images it is one row a patient.
+    without images it is one row a patient. The people are those of the data set's family
+    (`families`), whose seed the truth holds.
 
     Raises
     ------
@@ -45,7 +46,8 @@ def write(dataset: str, config: PhantomConfig, root: Path, truth: Path) -> None:
     with whole_folder(root) as part, whole(truth) as file:
         total = -(-config.patients // population.BLOCK)
         what = f"simulate {dataset}"
-        _save_truth(track(writer.write(config, part), what, "blocks of patients", total), file)
+        settled = families.settled(config, dataset)
+        _save_truth(track(writer.write(settled, part), what, "blocks of patients", total), file)
         notice = NOTICE.format(dataset=dataset, seed=config.seed)
         (part / MARKER).write_text(notice, encoding="utf-8")
 

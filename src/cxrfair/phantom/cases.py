@@ -16,7 +16,7 @@ from pyarrow import Table, parquet
 
 from cxrfair.datasets import SourceError, tcga_luad
 from cxrfair.files import whole
-from cxrfair.phantom import intervention, population, scene
+from cxrfair.phantom import families, intervention, population, scene
 from cxrfair.phantom.config import SEXES, PhantomConfig
 from cxrfair.phantom.output import MARKER, whole_folder
 from cxrfair.phantom.writers import tcga_luad as layout
@@ -55,9 +55,10 @@ def illustrate(clinical: Path, config: PhantomConfig, root: Path, truth: Path) -
         If `root` holds files that are not a phantom's.
     """
     cases = _read(clinical).sort_index().head(config.patients)
+    settled = families.settled(config, PROFILE.dataset)
     with whole_folder(root) as part, whole(truth) as file:
         shutil.copyfile(clinical, part / TABLE)
-        images = layout.save(config, _scenes(config, _people(config, cases)), part)
+        images = layout.save(settled, _scenes(settled, _people(settled, cases)), part)
         rows = Table.from_pandas(images, preserve_index=False).replace_schema_metadata(None)
         parquet.write_table(rows, file)
         notice = NOTICE.format(table=TABLE, seed=config.seed)

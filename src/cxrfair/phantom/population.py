@@ -137,8 +137,8 @@ def studies(
 def _depth(config: PhantomConfig, frame: pd.DataFrame, dataset: str, finding: str) -> Array:
     """Draw how deep each study lies in a finding, uniform; below its prevalence it is there.
 
-    The chronic part is the patient's, shared by all data sets, the rest the study's. Each finding
-    has noise of its own, so that a further one moves none.
+    The chronic part is the patient's, shared by all data sets of a family, the rest the study's.
+    Each finding has noise of its own, so that a further one moves none.
     """
     patients, keys = frame["patient"].to_numpy(), frame["key"].to_numpy()
     chronic = noise.normal(config.seed, f"chronic {finding}", patients, 1)[:, 0]

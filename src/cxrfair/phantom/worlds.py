@@ -17,7 +17,7 @@ from pyarrow import parquet
 from cxrfair import plugins
 from cxrfair.images.decode import decode
 from cxrfair.lookup import places
-from cxrfair.phantom import intervention, scene, writers
+from cxrfair.phantom import families, intervention, scene, writers
 from cxrfair.phantom.config import PhantomConfig
 from cxrfair.phantom.intervention import FACTUAL, World
 from cxrfair.phantom.noise import PhantomError
@@ -103,6 +103,8 @@ def render(
 
     Parameters
     ----------
+    config
+        Section `phantom` of params.yaml, as `phantom.write` had it.
     images
         Rows of the truth (`known`).
     worlds
@@ -114,6 +116,7 @@ def render(
         If the truth is of other settings than `config`.
     """
     layout: Layout = plugins.find(writers, dataset).LAYOUT
+    config = families.settled(config, dataset)
     order = np.argsort(images["patient"].to_numpy(), kind="stable")
     with (
         meter(f"interventions on {dataset}", "pictures", len(out)) as shown,

@@ -2,7 +2,14 @@
 
 from cxrfair.rebalance._coverage import coverage
 from cxrfair.rebalance._members import members
-from cxrfair.rebalance._strategy import RebalanceError, Strategy, get, names, reads_features
+from cxrfair.rebalance._strategy import (
+    RebalanceError,
+    Strategy,
+    get,
+    names,
+    reads_annotations,
+    reads_features,
+)
 
 __all__ = [
     "RebalanceError",
@@ -11,5 +18,6 @@ __all__ = [
     "get",
     "members",
     "names",
+    "reads_annotations",
     "reads_features",
 ]

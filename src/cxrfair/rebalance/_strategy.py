@@ -25,7 +25,9 @@ class Strategy(Protocol):
     column of targets for each label), the settings and a seed. It returns rows of
     `tables.TRAINING_LIST` and sees nothing of validation and test. A file that says
     `READS_FEATURES = True` is handed the images' features as well, float32 of (n, d) in the order
-    of the rows.
+    of the rows. One that says `READS_ANNOTATIONS = True` is handed instead rows of
+    `tables.MASK_INDEX` (of all folds: only training images may count), and whose each image is,
+    patient_id in the order of the rows.
     """
 
     Config: type[Section]
@@ -48,6 +50,11 @@ def reads_features(strategy: Strategy) -> bool:
     return bool(getattr(strategy, "READS_FEATURES", False))
 
 
+def reads_annotations(strategy: Strategy) -> bool:
+    """Say whether a strategy has to be told which images have masks, and whose they are."""
+    return bool(getattr(strategy, "READS_ANNOTATIONS", False))
+
+
 def once_each(members: pd.DataFrame, weight: pd.Series, seed: int) -> pd.DataFrame:
     """List every image once, in the order of the ids, with its weight (same index as `members`)."""
     ordered = members[["image_id"]].assign(weight=weight).sort_values("image_id", ignore_index=True)
@@ -59,7 +66,10 @@ def once_each(members: pd.DataFrame, weight: pd.Series, seed: int) -> pd.DataFra
 
 
 def entries(images: pd.Series, seeds: NDArray[np.int64]) -> pd.DataFrame:
-    """Make rows of `tables.TRAINING_LIST`, each the image itself with weight 1, in this order."""
+    """Make rows of `tables.TRAINING_LIST`, each the image itself with weight 1, in this order.
+
+    No label of any is guided.
+    """
     n = len(images)
     return pd.DataFrame(
         {
@@ -69,6 +79,7 @@ def entries(images: pd.Series, seeds: NDArray[np.int64]) -> pd.DataFrame:
             "augmentation_seed": seeds,
             "partner": pd.Series([pd.NA] * n, dtype="string"),
             "share": np.full(n, np.nan),
+            "guided": pd.Series([pd.NA] * n, dtype="string"),
         }
     )
 

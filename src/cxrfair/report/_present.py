@@ -72,7 +72,7 @@ def _cell(name: str, row: Mapping[Any, Any], study: StudyResults) -> Cell:
         ("_positive", "_uncertain")
     )
     if counted or name == "n":
-        return _count(value)
+        return _nothing(name, said) if pd.isna(value) and said else _count(value)
     if value is None or pd.isna(value):
         return _nothing(name, said)
     if name.startswith("p_"):

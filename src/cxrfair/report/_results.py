@@ -11,6 +11,7 @@ from cxrfair import tables
 from cxrfair.pictured import Examples
 from cxrfair.pictured_saliency import Panels
 from cxrfair.report.references import Reference
+from cxrfair.sights import Sights
 from cxrfair.studies import Study
 from cxrfair.tables import UNKNOWN
 
@@ -20,13 +21,14 @@ class Leakage:
     """What the gate found of a data set's folds, and what a split by image would have leaked.
 
     Of its `tested` images `beside`, a `share` of them, have an image of the same patient in
-    training. What is None is hidden, or a share of nothing.
+    training. What is None is hidden, or a share of nothing; `tested` and `beside` are None of a
+    data set that is tested only, which has no other fold to split.
     """
 
     patients: int | None
     images: int | None
-    tested: int
-    beside: int
+    tested: int | None
+    beside: int | None
     share: float | None
 
 
@@ -79,6 +81,8 @@ class StudyResults:
         Rows of `tables.EFFECTS`, of simulated data sets alone.
     overlap
         Rows of `tables.OVERLAP`; empty where a study has none.
+    pointing
+        Rows of `tables.POINTING`; empty where a study has none.
     trials
         Rows of `tables.TRIALS`; empty where a study has none.
     rebalanced
@@ -91,6 +95,12 @@ class StudyResults:
         Pictures of simulated images with their saliency maps, by data set; of no patient.
     examples
         Pictures of simulated images and where variants look in them, by data set; of no patient.
+    sights
+        Pictures of simulated images with outlined labels and variants' maps of them, by data set;
+        of no patient.
+    lists
+        How training lists are made, as section `rebalance` of params.yaml says, by its entries: a
+        variant's is `variant.rebalance`. Empty where nobody said.
     cards
         What lies beside the weights of each model that was trained (`backbones.Card`), by data set,
         variant and seed; empty where predictions were given.
@@ -133,6 +143,9 @@ class StudyResults:
     drawn: pd.DataFrame = field(default_factory=tables.REDRAWN.empty)
     panels: Mapping[str, Panels] = field(default_factory=dict)
     examples: Mapping[str, Examples] = field(default_factory=dict)
+    pointing: pd.DataFrame = field(default_factory=tables.POINTING.empty)
+    sights: Mapping[str, Sights] = field(default_factory=dict)
+    lists: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     paper: Reference | None = None
 
     def title(self, name: str) -> str:

@@ -10,7 +10,8 @@ import pandas as pd
 from cxrfair.report import _words as words
 from cxrfair.report._present import Cell, state_of
 from cxrfair.report._results import StudyResults
-from cxrfair.report.references import Column, Footnote, GroupTable, PaperTable, Place
+from cxrfair.report.footnotes import Footnote, Place
+from cxrfair.report.references import Column, GroupTable, PaperTable
 from cxrfair.studies import SEPARATOR
 
 BY_PLACE = {"table", "block", "row"}  # columns of a table that has a paper's layout

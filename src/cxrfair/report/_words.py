@@ -10,6 +10,7 @@ HIDDEN = "hidden"
 DIGITS = 3
 EN_DASH = "\N{EN DASH}"
 INFINITY = "\N{INFINITY}"
+PERCENT, OVER_SEEDS = "_percent", "_seed_sd"  # endings of columns
 
 HEADINGS: Mapping[str, str] = {
     "n": "Images",
@@ -37,6 +38,11 @@ HEADINGS: Mapping[str, str] = {
     "seed_sd": "SD over seeds",
     "trial_sd": "SD over trials",
     "n_trials": "Trials",
+    "n_comparisons": "Comparisons",
+    "n_better": "Better",
+    "n_worse": "Worse",
+    "n_surely_better": "Surely better",
+    "n_surely_worse": "Surely worse",
     "adf_by_chance": "ADF by chance",
     "largest_adf": "Largest ADF",
     "n_groups": "Groups",
@@ -62,9 +68,13 @@ HEADINGS: Mapping[str, str] = {
 
 def heading(column: str, study: StudyResults) -> str:
     """Return the heading of a table's column."""
-    base, _ = metrics.split_name(column)
     if column in HEADINGS:
         return HEADINGS[column]
+    if column.endswith(PERCENT):
+        return f"{heading(column.removesuffix(PERCENT), study)} (%)"
+    if column.endswith(OVER_SEEDS):
+        return HEADINGS[OVER_SEEDS.lstrip("_")]
+    base, _ = metrics.split_name(column)
     if base in metrics.names() or column in comparisons.names():
         return comparisons.title(column)
     stem, _, counted = column.rpartition("_")

@@ -15,9 +15,11 @@ from cxrfair.pictured import Examples
 from cxrfair.pictured_saliency import Panels
 from cxrfair.report import references
 from cxrfair.report._results import Decoding, Leakage, StudyResults
+from cxrfair.report._titles import TITLES
 from cxrfair.report.composition import count
 from cxrfair.scales import overridden
-from cxrfair.studies import SEPARATOR, Study, Variant, headed, single, trained
+from cxrfair.sights import Sights
+from cxrfair.studies import SEPARATOR, Study, Variant, headed, homes, single, trained
 
 P = TypeVar("P")
 
@@ -34,6 +36,7 @@ class Facts(Section):
     batch_size: int
     optimiser: dict[str, str | float]
     recipes: dict[str, dict[str, Any]]
+    lists: dict[str, dict[str, Any]] = {}
 
 
 class Files(Section):
@@ -43,7 +46,8 @@ class Files(Section):
     file of printed numbers, where the study names one. Of what a study need not ask for there is
     one a data set, or none; of `effects` one a simulated data set. Models are in the order data
     set, variant, seed; `cards` and `made_with` are of those that were trained, `head_cards` of last
-    layers.
+    layers. An external data set has no models of its own, and nothing that is made in training
+    them; its `thresholds` are those of its home.
     """
 
     metrics: Path
@@ -54,6 +58,8 @@ class Files(Section):
     selection: Path
     attribute_leakage: tuple[Path, ...]
     localisation: tuple[Path, ...]
+    pointing: tuple[Path, ...]
+    sights: tuple[Path, ...]
     examples: tuple[Path, ...]
     effects: tuple[Path, ...]
     overlap: tuple[Path, ...]
@@ -87,8 +93,6 @@ def collect(name: str, study: Study, files: Files, facts: Facts) -> StudyResults
     return StudyResults(
         name=name,
         study=study,
-        metrics=tables.METRICS.read(files.metrics),
-        summary=tables.SUMMARY.read(files.summary),
         flows={d: _to_folds(steps[d], cohorts[d], splits[d]) for d in study.datasets},
         composition=count(study, cohorts, splits, targets),
         thresholds=_thresholds(study, files.thresholds),
@@ -102,48 +106,39 @@ def collect(name: str, study: Study, files: Files, facts: Facts) -> StudyResults
         min_group_size=facts.min_group_size,
         cards=_cards(study, files),
         titles=TITLES,
-        matched=tables.MATCHED.read(files.matched),
-        label_shift=tables.LABEL_SHIFT.read(files.label_shift),
-        curves=tables.CURVES.read(files.curves),
-        attribute_leakage=_stacked(tables.ATTRIBUTE_LEAKAGE, files.attribute_leakage),
-        localisation=_stacked(tables.LOCALISATION, files.localisation),
-        examples=_pictured(Examples.read, study, files.examples),
-        effects=_stacked(tables.EFFECTS, files.effects),
-        overlap=_stacked(tables.OVERLAP, files.overlap),
-        panels=_pictured(Panels.read, study, files.panels),
-        downstream=_stacked(tables.DOWNSTREAM, files.downstream),
-        trials=_stacked(tables.TRIALS, files.trials),
-        rebalanced=_stacked(tables.TRAINED_ON, files.rebalanced),
-        coverage=_stacked(tables.COVERAGE, files.coverage),
-        drawn=_stacked(tables.REDRAWN, files.drawn),
-        search=_stacked(tables.SEARCH, files.search),
+        examples=_pictured(Examples.read, study.datasets, files.examples),
+        sights=_sighted(study, files.sights, facts.simulated),
+        lists=facts.lists,
+        panels=_pictured(Panels.read, homes(study), files.panels),
         paper=references.read(files.paper[0]) if files.paper else None,
-        selection=tables.SELECTION.read(files.selection),
+        **_measured(files),
     )
 
 
+def _measured(files: Files) -> dict[str, pd.DataFrame]:
+    """Read what judges models, by the names of the report's fields; of some a study has no rows."""
+    return {
+        "metrics": tables.METRICS.read(files.metrics),
+        "summary": tables.SUMMARY.read(files.summary),
+        "matched": tables.MATCHED.read(files.matched),
+        "label_shift": tables.LABEL_SHIFT.read(files.label_shift),
+        "curves": tables.CURVES.read(files.curves),
+        "selection": tables.SELECTION.read(files.selection),
+        "attribute_leakage": _stacked(tables.ATTRIBUTE_LEAKAGE, files.attribute_leakage),
+        "localisation": _stacked(tables.LOCALISATION, files.localisation),
+        "pointing": _stacked(tables.POINTING, files.pointing),
+        "effects": _stacked(tables.EFFECTS, files.effects),
+        "overlap": _stacked(tables.OVERLAP, files.overlap),
+        "downstream": _stacked(tables.DOWNSTREAM, files.downstream),
+        "trials": _stacked(tables.TRIALS, files.trials),
+        "rebalanced": _stacked(tables.TRAINED_ON, files.rebalanced),
+        "coverage": _stacked(tables.COVERAGE, files.coverage),
+        "drawn": _stacked(tables.REDRAWN, files.drawn),
+        "search": _stacked(tables.SEARCH, files.search),
+    }
+
+
 VERSIONS = ("cxrfair", "torch", "timm", "numpy")
-TITLES: Mapping[str, str] = {
-    "chexpert": "CheXpert",
-    "mimic_cxr": "MIMIC-CXR",
-    "nih_chestxray14": "NIH ChestX-ray14",
-    "padchest": "PadChest",
-    "tcga_luad": "TCGA-LUAD",
-    "vindr_cxr": "VinDr-CXR",
-    "erm": "ERM",
-    "erm_balanced": "ERM, balanced",
-    "erm_odds": "ERM, equalised odds",
-    "group_dro": "GroupDRO",
-    "ubaia": "UBAIA",
-    "chexclusion": "CheXclusion",
-    "vit": "ViT",
-    "vit_got": "ViT + GOT",
-    "stride_net": "Stride-Net",
-    "stride_resnet": "Stride-Net, ResNet",
-    "ad": "AD",
-    "faap": "FAAP",
-    "fair_diagnosis": "Fair Diagnosis",
-}
 
 
 def _to_folds(steps: pd.DataFrame, cohort: pd.DataFrame, splits: pd.DataFrame) -> pd.DataFrame:
@@ -177,13 +172,13 @@ def _cuts(path: Path, study: Study) -> dict[str, Any]:
 def _leakage(path: Path) -> Leakage:
     """Read what the gate between a data set's folds found."""
     found = json.loads(path.read_text(encoding="utf-8"))
-    by_image = found["image_level"]
+    by_image = found["image_level"] or {}  # nothing of a data set that is tested only
     return Leakage(
         patients=found["patients"],
         images=found["images"],
-        tested=by_image["test_images"],
-        beside=by_image["beside_own_patient"],
-        share=by_image["share"],
+        tested=by_image.get("test_images"),
+        beside=by_image.get("beside_own_patient"),
+        share=by_image.get("share"),
     )
 
 
@@ -201,7 +196,7 @@ def _cards(study: Study, files: Files) -> dict[tuple[str, str, int], Mapping[str
     """Read what lies beside every model that was trained, and beside last layers."""
     found = {}
     for variants, paths in ((trained(study), files.cards), (headed(study), files.head_cards)):
-        keys = [(d, v, s) for d in study.datasets for v in variants for s in study.seeds]
+        keys = [(d, v, s) for d in homes(study) for v in variants for s in study.seeds]
         for key, path in zip(keys, paths, strict=True):
             found[key] = json.loads(path.read_text(encoding="utf-8"))
     return found
@@ -221,9 +216,17 @@ def _stacked(table: tables.Table, paths: Sequence[Path]) -> pd.DataFrame:
     return pd.concat([table.read(path) for path in paths], ignore_index=True)
 
 
-def _pictured(read: Callable[[Path], P], study: Study, paths: Sequence[Path]) -> dict[str, P]:
-    """Read the pictures kept of each data set; none where no maps were drawn."""
-    return {d: read(path) for d, path in zip(study.datasets, paths, strict=True)} if paths else {}
+def _pictured(
+    read: Callable[[Path], P], datasets: Sequence[str], paths: Sequence[Path]
+) -> dict[str, P]:
+    """Read the pictures kept of each of some data sets; none where no maps were drawn."""
+    return {d: read(path) for d, path in zip(datasets, paths, strict=True)} if paths else {}
+
+
+def _sighted(study: Study, paths: Sequence[Path], simulated: Sequence[str]) -> dict[str, Sights]:
+    """Read the pictures kept of simulated data sets; of others none is looked at."""
+    found = _pictured(Sights.read, study.datasets, paths)
+    return {d: of for d, of in found.items() if d in simulated and len(of.pixels)}
 
 
 def _words(study: Study, files: Files, facts: Facts) -> dict[str, str]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from string import ascii_lowercase
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 import yaml
 from pydantic import Field, FiniteFloat, PositiveFloat, ValidationError, model_validator
@@ -13,12 +13,12 @@ from pydantic import Field, FiniteFloat, PositiveFloat, ValidationError, model_v
 from cxrfair import comparisons, metrics
 from cxrfair.config import Section
 from cxrfair.errors import CxrfairError
+from cxrfair.report.footnotes import Count, Footnote, Text
+from cxrfair.report.printed_gaps import GapTable
 from cxrfair.statistics import balance
 from cxrfair.statistics.cells import ALL
 from cxrfair.studies import SEPARATOR, Name
 
-Text = Annotated[str, Field(min_length=1)]
-Count = Annotated[int, Field(ge=0)]
 BALANCES = {
     "gini": balance.gini,
     "gini_simpson": balance.gini_simpson,
@@ -74,33 +74,6 @@ class Row(Section):
     name: Text
     variant: Name | dict[str, Name]
     printed: dict[str, dict[Name, tuple[FiniteFloat | None, ...]]]
-
-
-class Place(Section):
-    """Where a footnote stands: wherever all that is given here holds."""
-
-    block: str | None = None
-    row: str | None = None
-    dataset: Name | None = None
-    metric: Name | None = None
-
-    @property
-    def given(self) -> Mapping[str, str]:
-        """What is given, by field."""
-        return {field: name for field, name in self if name is not None}
-
-
-class Footnote(Section):
-    """What is known of some places of a table; of the whole table where `at` is empty."""
-
-    text: Text
-    at: tuple[Place, ...] = ()
-
-    def concerns(self, number: Mapping[str, str]) -> bool:
-        """Tell whether it is of a number, given its block, row, data set and metric."""
-        return any(
-            place.model_dump(exclude_none=True).items() <= number.items() for place in self.at
-        )
 
 
 class PaperTable(Section):
@@ -202,17 +175,19 @@ class Claim(Section):
 
 
 class Reference(Section):
-    """A paper, its tables, counts of groups and claims: one file of workflow/references."""
+    """A paper, its tables, counts of groups, gaps and claims: one file of workflow/references."""
 
     title: Text
     citation: Text
     tables: tuple[PaperTable, ...] = ()
     groups: GroupTable | None = None
+    gaps: GapTable | None = None
     claims: tuple[Claim, ...] = ()
 
     @model_validator(mode="after")
     def _tables_differ(self) -> Self:
-        numbers = [table.number for table in (*self.tables, self.groups) if table is not None]
+        every = (*self.tables, self.groups, self.gaps)
+        numbers = [table.number for table in every if table is not None]
         faults = list(_list_faults({"tables": numbers} if numbers or not self.claims else {}))
         if faults:
             raise ValueError("; ".join(faults))

@@ -237,7 +237,10 @@ def _cuts(study: StudyResults, dataset: str) -> str:
 
 
 def _gate(study: StudyResults, dataset: str) -> str:
-    """Say that a data set's folds share nobody, and what a split by image would have shared."""
+    """Say that a data set's folds share nobody, and what a split by image would have shared.
+
+    One that is tested only (see `Leakage`) shares nobody with those that models learn from.
+    """
     found = study.leakage.get(dataset)
     if found is None:
         return ""
@@ -245,6 +248,9 @@ def _gate(study: StudyResults, dataset: str) -> str:
         _words.HIDDEN if number is None else _words.count(number)
         for number in (found.patients, found.images)
     )
+    if found.tested is None:
+        counted = f"({people} patients, {images} images)"
+        return f"External: tested only. No patient and no picture is where models learn {counted}."
     passed = f"No patient and no picture is in two folds ({people} patients, {images} images)."
     if not found.tested:
         return passed

@@ -17,6 +17,7 @@ from cxrfair.stages import _model
 from cxrfair.text import Text
 from cxrfair.tracking import Place, Run
 from cxrfair.training import device
+from cxrfair.training.guidance import Masks
 from cxrfair.training.job import Data, Trained, TrainSpec, Upstream
 from cxrfair.training.job import train as run_training
 
@@ -25,7 +26,10 @@ STATE = Path(".cxrfair")  # checkpoints and locks: neither results nor inputs
 
 @dataclass(frozen=True)
 class Inputs:
-    """The files a training reads; `upstream` is a card and weights, or none; `text` one or none."""
+    """The files a training reads; `upstream` is a card and weights, or none; `text` one or none.
+
+    `masks` are masks and where they lie, or none.
+    """
 
     listed: Path
     cohort: Path
@@ -36,6 +40,7 @@ class Inputs:
     upstream: tuple[Path, ...]
     text: tuple[Path, ...]
     chosen: tuple[Path, ...] = ()
+    masks: tuple[Path, ...] = ()
 
     def read(self) -> Data:
         """Read all but `chosen`."""
@@ -47,15 +52,20 @@ class Inputs:
             Store(self.pixels, tables.STORE_INDEX.read(self.index)),
             Upstream(*_model.read(*self.upstream)) if self.upstream else None,
             Text.load(*self.text) if self.text else None,
+            Masks.load(*self.masks) if self.masks else None,
         )
 
     def hashes(self, spec: TrainSpec) -> dict[str, str]:
-        """Hash each file by name; not the pixels, which take long: the index holds checksums."""
+        """Hash each file by name; not the pixels, which take long: the index holds checksums.
+
+        Masks have none, and are few.
+        """
         names = ("listed", "cohort", "targets", "splits", "index")
         read: dict[str, Path] = {name: getattr(self, name) for name in names}
         read |= dict(zip(("upstream_card", "upstream"), self.upstream, strict=False))
         read |= dict(zip(("text",), self.text, strict=False))
         read |= dict(zip(("chosen",), self.chosen, strict=False))
+        read |= dict(zip(("masks", "mask_index"), self.masks, strict=False))
         if spec.train.pretrained not in {NONE, HUB}:
             read["pretrained"] = Path(spec.train.pretrained)
         return {what: environment.md5(path) for what, path in read.items()}

@@ -9,7 +9,7 @@ from cxrfair import tables
 from cxrfair.evidence import Model
 from cxrfair.selection import select as choose
 from cxrfair.stages._cli import call
-from cxrfair.studies import Study
+from cxrfair.studies import Study, homes
 from cxrfair.thresholds import FOLD
 
 
@@ -23,14 +23,17 @@ def select(
     leakage: tuple[Path, ...],
     out: Path,
 ) -> None:
-    """Choose by every rule; `models` names the files of predictions in the order given."""
+    """Choose by every rule; `models` names the files of predictions in the order given.
+
+    `cohorts` are those of the data sets that are not external, in the study's order.
+    """
     scores = {
         Model(*key): tables.PREDICTIONS.read(path, only=("fold", FOLD))
         for key, path in zip(models, predictions, strict=True)
     }
     people: dict[str, pd.DataFrame] = {
         dataset: tables.COHORT.read(path)
-        for dataset, path in zip(study.datasets, cohorts, strict=True)
+        for dataset, path in zip(homes(study), cohorts, strict=True)
     }
     probed = [tables.ATTRIBUTE_LEAKAGE.read(path, only=("fold", FOLD)) for path in leakage]
     rows = pd.concat(probed) if probed else tables.ATTRIBUTE_LEAKAGE.empty()

@@ -24,6 +24,7 @@ def train(
     upstream: tuple[Path, ...],
     text: tuple[Path, ...],
     chosen: tuple[Path, ...],
+    masks: tuple[Path, ...],
     study: str,
     dataset: str,
     variant: str,
@@ -38,9 +39,9 @@ def train(
     """Train one method with one seed on one data set.
 
     `upstream` is a card and weights, or none; `text` what labels say, or none; `chosen` what a
-    search chose, where there was one.
+    search chose, where there was one; `masks` are masks and where they lie, or none.
     """
-    starts = (upstream, text, chosen)
+    starts = (upstream, text, chosen, masks)
     inputs = _training.Inputs(listed, cohort, targets, splits, pixels, index, *starts)
     for path in chosen:
         spec = _training.settled(spec, json.loads(path.read_text(encoding="utf-8")))

@@ -32,6 +32,7 @@ def trial(
     index: Path,
     upstream: tuple[Path, ...],
     text: tuple[Path, ...],
+    masks: tuple[Path, ...],
     study: str,
     dataset: str,
     variant: str,
@@ -45,7 +46,8 @@ def trial(
     A training that does not stay finite leaves no scores, and says so beside its settings: a draw
     that cannot be chosen is no mistake.
     """
-    inputs = _training.Inputs(listed, cohort, targets, splits, pixels, index, upstream, text)
+    starts = (upstream, text, (), masks)
+    inputs = _training.Inputs(listed, cohort, targets, splits, pixels, index, *starts)
     found = _drawn(spec, drawing)
     spec = _training.settled(spec, found)
     place = Place(study, dataset, f"{variant}/draw-{drawing.draw}", spec.seed)

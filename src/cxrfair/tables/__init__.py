@@ -1,6 +1,7 @@
 """The tables stages hand to one another."""
 
 from cxrfair.table import Table, TableError
+from cxrfair.tables._chosen import SEARCH, SELECTION
 from cxrfair.tables._judged import (
     ATTRIBUTE_LEAKAGE,
     CURVES,
@@ -11,9 +12,8 @@ from cxrfair.tables._judged import (
     MATCHED,
     METRICS,
     OVERLAP,
+    POINTING,
     REDRAWN,
-    SEARCH,
-    SELECTION,
     SUMMARY,
     TRAINED_ON,
     TRIALS,
@@ -27,6 +27,7 @@ from cxrfair.tables._learning import (
     INTERVENTIONS,
     KEPT,
     MAP_INDEX,
+    MASK_INDEX,
     PREDICTIONS,
     SALIENCY_INDEX,
     SPLITS,
@@ -79,11 +80,13 @@ __all__ = [
     "LABEL_SHIFT",
     "LOCALISATION",
     "MAP_INDEX",
+    "MASK_INDEX",
     "MATCHED",
     "METRICS",
     "OFFICIAL_FOLDS",
     "OVERLAP",
     "PATIENTS",
+    "POINTING",
     "PREDICTIONS",
     "RECORDS",
     "REDRAWN",

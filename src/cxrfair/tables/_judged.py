@@ -126,6 +126,31 @@ LOCALISATION = Table(  # how much of where a model looks is inside the findings 
     },
 )
 
+POINTING = Table(  # how often the point a model's map of a label is largest at is inside its mask
+    "pointing",
+    key=("study", "dataset", "variant", "seed", "label", "attribute", "group", "statistic"),
+    columns={
+        "study": "string",
+        "dataset": "string",
+        "variant": "string",
+        "seed": "int32",
+        "label": "string",
+        "attribute": "string",
+        "group": "string",  # `between`: the largest less the smallest of the known groups
+        "statistic": "string",
+        **_INTERVAL,
+        "expected": "float64?",  # share of the images that is mask: what a random point would hit
+        "difference": "float64?",  # from the reference variant's same seed, on the same patients
+        "difference_low": "float64?",
+        "difference_high": "float64?",
+        "p_value": "float64?",  # of that difference, two-sided, for this row alone
+        "n": "int64",  # images with a mask of the label; of `gap`, those of known groups
+        "n_patients": "int64",
+        "note": "string?",
+    },
+    allowed={"statistic": ("hit_rate", "gap")},
+)
+
 EFFECTS = Table(  # what an attribute does to a model's answers along each path, on phantoms alone
     "effects",
     key=("study", "dataset", "variant", "seed", "label", "attribute", "of", "effect"),
@@ -250,42 +275,4 @@ OVERLAP = Table(  # how far what speaks for a label in an image is what speaks f
         "blank": "int64",  # images of which a map is the same everywhere
         "note": "string?",
     },
-)
-
-SELECTION = Table(  # the model that a rule picks, judged on validation alone
-    "selection",
-    key=("study", "dataset", "attribute", "rule", "variant", "seed"),
-    columns={
-        "study": "string",
-        "dataset": "string",
-        "attribute": "string",
-        "rule": "string",
-        "variant": "string",
-        "seed": "int32",
-        "overall": "float64?",  # AUROC over all validation images, mean over labels
-        "worst": "float64?",  # of the worst group, mean over labels
-        "gap": "float64?",
-        "leakage": "float64?",
-        "note": "string?",
-    },
-    allowed={"rule": ("overall", "minimax", "dto", "pareto", "min_leakage")},
-)
-
-SEARCH = Table(  # every draw of a variant's settings, judged on validation alone
-    "search",
-    key=("study", "dataset", "variant", "draw"),
-    columns={
-        "study": "string",
-        "dataset": "string",
-        "variant": "string",
-        "draw": "int32",
-        "settings": "string",  # JSON: what a search may draw, with its value in this draw
-        "overall": "float64?",  # AUROC over all validation images, mean over labels
-        "worst": "float64?",  # of the worst group of all attributes, mean over labels
-        "gap": "float64?",  # the largest between the groups of one attribute, mean over labels
-        "chosen": "bool",
-        "rule": "string",
-        "note": "string?",
-    },
-    allowed={"rule": ("overall", "minimax", "dto")},
 )

@@ -27,7 +27,15 @@ TRAINING_LIST = Table(  # what rebalancing makes: one row a training example
         "augmentation_seed": "int64",
         "partner": "string?",  # image whose vector is mixed in; empty = the image itself
         "share": "float64?",  # of the partner
+        "guided": "string?",  # JSON list of labels whose masks are shown; empty = none
     },
+)
+
+MASK_INDEX = Table(  # where the mask of each image and label lies in the array of masks
+    "mask_index",
+    key=("image_id", "label"),
+    columns={"image_id": "string", "label": "string", "fold": "string", "row": "int64"},
+    allowed={"fold": FOLDS},
 )
 
 KEPT = Table(  # how well the images that a list holds of each cell stand for those it leaves out

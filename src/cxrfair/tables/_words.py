@@ -2,6 +2,7 @@
 
 FOLDS = ("train", "validation", "test")
 OFFICIAL_FOLDS = (*FOLDS, "train_validation")  # the last: validation is still to be cut from it
-STATES = ("positive", "negative", "uncertain", "unmentioned")
+# The last: of a pool's images whose source never states this label, which another's does.
+STATES = ("positive", "negative", "uncertain", "unmentioned", "unstated")
 SEXES = ("female", "male", "unknown")
 UNKNOWN = "unknown"

@@ -12,10 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cxrfair.images.augment import AugmentConfig, augment, draws, normals, pinned
+from cxrfair.images.augment import AugmentConfig, augment, draws, move, normals, pinned
 from cxrfair.images.store import Store, Values
 from cxrfair.methods import Batch
 from cxrfair.training.examples import Examples
+from cxrfair.training.guidance import Guidance
 from cxrfair.training.sampling import Pick
 
 A = TypeVar("A")
@@ -35,16 +36,32 @@ class Source:
 
 
 @dataclass(frozen=True)
+class _Shown:
+    """Masks of g of a piece's n examples and k labels in the host's memory.
+
+    `at` (2, g) is the example and label of each of `masks` (g, s, s) uint8, here and from where the
+    device can copy it (`there`); `guided` (n, k) says the same.
+    """
+
+    at: NDArray[np.int64]
+    there: Tensor
+    guided: Tensor
+    masks: Tensor
+
+
+@dataclass(frozen=True)
 class _Read:
     """A piece of a step in the host's memory, and what is known of it.
 
-    `values` are pixels (n, s, s) uint8, or vectors (n, d) float32.
+    `values` are pixels (n, s, s) uint8, or vectors (n, d) float32. `shown` are masks of some of the
+    n, None where no example of the whole training is guided.
     """
 
     values: Tensor
     target: Tensor
     group: Tensor
     index: Tensor
+    shown: _Shown | None
 
 
 def stream(
@@ -53,6 +70,8 @@ def stream(
     """Yield each step's pieces as batches on the device, augmented, images channels-last.
 
     Vectors come as they are, or as mixtures where the examples say so; nothing else changes them.
+    Masks are moved as their images are. Where the examples have guidance every batch has masks, be
+    they all empty: processes that meet in a loss must hold the same kinds of things.
 
     A thread reads at most `DEPTH` steps ahead and nothing beyond `steps`; what fails in it fails
     here, at the step that it was read for. Closing the iterator ends the thread. Conversion and
@@ -64,7 +83,7 @@ def stream(
 
     with closing(_ahead(read, steps, source.device)) as found:
         for step in found:
-            yield [_batch(source, held, _uniform(source, pick, seed, epoch)) for pick, held in step]
+            yield [_batch(source, held, pick, (seed, epoch)) for pick, held in step]
 
 
 def plain(
@@ -89,7 +108,17 @@ def _read(source: Source, example: NDArray[np.int64]) -> _Read:
         known.group[example],
         example.copy(),
     )
-    return _Read(*(pinned(array, source.device) for array in arrays))
+    values, target, group, index = (pinned(array, source.device) for array in arrays)
+    guidance = known.guidance
+    shown = None if guidance is None else _shown(guidance, example, source.device)
+    return _Read(values, target, group, index, shown)
+
+
+def _shown(guidance: Guidance, example: NDArray[np.int64], device: torch.device) -> _Shown:
+    """Gather the masks of examples."""
+    guided, masks = guidance.read(example)
+    at = np.stack(np.nonzero(guided))
+    return _Shown(at, *(pinned(array, device) for array in (at, guided, masks)))
 
 
 def _values(store: Store, known: Examples, example: NDArray[np.int64]) -> Values:
@@ -105,18 +134,30 @@ def _values(store: Store, known: Examples, example: NDArray[np.int64]) -> Values
     return values
 
 
-def _uniform(source: Source, pick: Pick, seed: int, epoch: int) -> NDArray[np.float32]:
-    return draws(seed, epoch, source.examples.key[pick.example], pick.occurrence)
-
-
-def _batch(source: Source, held: _Read, uniform: NDArray[np.float32]) -> Batch:
-    """Copy a piece to the device and augment pictures there."""
+def _batch(source: Source, held: _Read, pick: Pick, when: tuple[int, int]) -> Batch:
+    """Copy a piece to the device and augment pictures there; `when` is (seed, epoch)."""
     known = (held.target, held.group, held.index)
     target, group, index = (each.to(source.device, non_blocking=True) for each in known)
     seen = _images(held.values, source.device)
-    if not _are_vectors(held.values):
-        seen = augment(seen, uniform, source.augment)
-    return Batch(seen, target, group, index)
+    if _are_vectors(held.values):
+        return Batch(seen, target, group, index, seed=when[0], epoch=when[1])
+    uniform = draws(*when, source.examples.key[pick.example], pick.occurrence)
+    seen = augment(seen, uniform, source.augment)
+    mask, guided = None, None
+    if held.shown is not None:
+        mask, guided = _masks(source, held.shown, uniform)
+    return Batch(seen, target, group, index, mask, guided, *when)
+
+
+def _masks(source: Source, shown: _Shown, uniform: NDArray[np.float32]) -> tuple[Tensor, Tensor]:
+    """Copy masks to the device, move each as its image and lay them out as (n, k, s, s)."""
+    known = (shown.there, shown.guided, shown.masks)
+    at, guided, drawn = (each.to(source.device, non_blocking=True) for each in known)
+    shades = drawn.unsqueeze(1).to(torch.float32)
+    moved = move(shades, uniform[shown.at[0]], source.augment)
+    mask = torch.zeros(*guided.shape, *drawn.shape[1:], device=source.device)
+    mask[at[0], at[1]] = moved[:, 0]
+    return mask, guided
 
 
 def _are_vectors(values: Tensor) -> bool:

@@ -13,6 +13,7 @@ from cxrfair.labels import IN_DOUBT, SOFT, judged
 from cxrfair.lookup import places
 from cxrfair.methods import Groups
 from cxrfair.studies import SEPARATOR
+from cxrfair.training.guidance import Guidance
 
 NOISE = 0.05  # of each number's SD over the training images
 
@@ -35,7 +36,7 @@ class Examples:
     """n examples: `row` in the store, `target` (n, k) with NaN, `group`, `weight`, `key` (n,).
 
     A target is 0, 1 or, of a label that is learnt with its doubt, between. `blend` is None where
-    every example is the image itself.
+    every example is the image itself, `guidance` None where no masks are shown.
     """
 
     row: NDArray[np.int64]
@@ -44,6 +45,7 @@ class Examples:
     weight: NDArray[np.float64]
     key: NDArray[np.int64]  # what an example's random augmentation is drawn from
     blend: Blend | None = None
+    guidance: Guidance | None = None
 
     def __len__(self) -> int:
         return len(self.row)

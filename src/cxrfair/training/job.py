@@ -26,6 +26,7 @@ from cxrfair.training import device, examples, loop, scoring, validation
 from cxrfair.training.checkpoint import Progress
 from cxrfair.training.config import TrainConfig
 from cxrfair.training.examples import Examples
+from cxrfair.training.guidance import Guidance, Masks, guidance
 from cxrfair.vector_network import MlpConfig
 
 
@@ -52,7 +53,7 @@ class Upstream:
 class Data:
     """The tables a training reads (see `cxrfair.tables`), its pixels, and what it starts from.
 
-    `text` is what the labels say, for a method that reads it.
+    `text` is what the labels say, and `guidance` where findings are, for a method that reads it.
     """
 
     listed: pd.DataFrame
@@ -62,6 +63,7 @@ class Data:
     store: Store
     upstream: Upstream | None
     text: Text | None = None
+    guidance: Masks | None = None
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,7 @@ def train(spec: TrainSpec, data: Data, saved: Path, processor: torch.device, log
     seen, groups = examples.training_examples(
         data.listed, data.cohort, data.targets, data.store, (spec.labels, spec.groups)
     )
+    seen = replace(seen, guidance=_guidance(spec, data))
     judged = _judged(spec, data)
     _refuse_held_out(data)
     method = _method(spec, data, groups, seen)
@@ -119,6 +122,12 @@ def train(spec: TrainSpec, data: Data, saved: Path, processor: torch.device, log
         drawn=_drawn(data.listed, repeats),
         conditions=_conditions(spec, processor, progress),
     )
+
+
+def _guidance(spec: TrainSpec, data: Data) -> Guidance | None:
+    """Return the masks that are shown; None where the method reads none or the list names none."""
+    reads = methods.get(spec.method).reads_masks
+    return guidance(data.listed, spec.labels, data.guidance, data.store, reads)
 
 
 def _judged(spec: TrainSpec, data: Data) -> Examples:

@@ -32,21 +32,23 @@ class Stepper:
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Make every turn of one batch; return its losses and its other numbers, each ().
 
-        A loss is that of the batch: the mean of its parts' weighed by `shares`, which sum to 1.
+        A loss is that of the batch: the mean of its parts' weighed by `shares`, which sum to 1; of
+        a player with several turns, and of a number that several tell, the mean over these turns.
         What a method computes over a batch (group means, say) it computes over a part.
         """
-        losses: dict[str, Tensor] = {}
-        numbers: dict[str, Tensor] = {}
+        losses: dict[str, list[Tensor]] = {}
+        numbers: dict[str, list[Tensor]] = {}
         games = [self.method.turns(part) for part in parts]
         while turns := self._turn(games, shares):
             player = turns[0].player
             name = "loss" if player == LEARNER else f"{player}_loss"
-            losses[name] = _mean([turn.loss for turn in turns], shares)
+            losses.setdefault(name, []).append(_mean([turn.loss for turn in turns], shares))
             for key in turns[0].numbers:
-                numbers[key] = _mean([turn.numbers[key] for turn in turns], shares)
+                told = _mean([turn.numbers[key] for turn in turns], shares)
+                numbers.setdefault(key, []).append(told)
             # Last: what a turn reports may be a parameter itself.
             self._move(player)
-        return losses, numbers
+        return _over_turns(losses), _over_turns(numbers)
 
     def _turn(self, games: Sequence[Iterator[Turn]], shares: Sequence[float]) -> list[Turn]:
         """Compute the next turn's gradients part by part; empty when the step is over.
@@ -81,6 +83,11 @@ class Stepper:
         if self.clip_norm is not None:
             optimisers.clip(moved, self.clip_norm)
         optimiser.step()
+
+
+def _over_turns(told: Mapping[str, list[Tensor]]) -> dict[str, Tensor]:
+    """Return the mean () of what each turn told."""
+    return {name: torch.stack(values).mean() for name, values in told.items()}
 
 
 def _mean(values: Sequence[Tensor], shares: Sequence[float]) -> Tensor:

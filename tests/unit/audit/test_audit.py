@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from cxrfair import group_thresholds
 from cxrfair.audit import (
     TABLES,
     AuditConfig,
@@ -379,3 +380,58 @@ def test_an_audit_without_thresholds_of_groups_is_the_same_beside_one_with_them(
     alone = audit("quick", of, own, cohorts, config).metrics
     beside = together.metrics[together.metrics["variant"] == "erm"].reset_index(drop=True)
     pd.testing.assert_frame_equal(alone, beside)
+
+
+@pytest.fixture(scope="module")
+def away(made):
+    """A study that is tested elsewhere too, what its models say, and its audit."""
+    odds = {"post": "equalised_odds", "upstream": "erm", "groups": ("sex", "age")}
+    variants = {"erm": {"method": "erm"}, "odds": odds}
+    of = made.study(datasets=("nih", "jsrt"), external=("jsrt",), variants=variants)
+    given = made.evidence(of)
+    return of, given, audit("quick", of, *given, made.CONFIG)
+
+
+def test_an_external_data_set_is_judged_with_every_image_and_home_s_thresholds(away):
+    _, (models, cohorts), found = away
+    metrics = found.metrics.query("dataset == 'jsrt' and variant == 'erm' and seed == 0")
+    predictions, fitted = models[Model("jsrt", "erm", 0)]
+    assert fitted is models[Model("nih", "erm", 0)].thresholds
+    rows = predictions[predictions["label"] == "no_finding"]
+    assert len(rows) == len(cohorts["jsrt"])
+    place = ("jsrt", "erm", "tpr", "no_finding", "all", "all")
+    cut = fitted.set_index("label").loc["no_finding", "value"]
+    called = rows.loc[rows["target"] == 1, "score"] >= cut
+    assert _value(metrics, *place) == pytest.approx(called.mean())
+    assert metrics.set_index(KEYS).loc[place, "n"] == len(rows)
+
+
+def test_groups_of_an_external_data_set_have_home_s_thresholds(away):
+    _, (models, cohorts), found = away
+    predictions, fitted = models[Model("jsrt", "odds", 0)]
+    rows = predictions.query("label == 'no_finding' and target == 1")
+    people = cohorts["jsrt"].set_index("image_id").loc[rows["image_id"]].reset_index()
+    group = group_thresholds.groups(people, ("sex", "age"))
+    of_label = fitted[fitted["label"] == "no_finding"]
+    chance = group_thresholds.chances(list(rows["image_id"]), "no_finding")
+    cut = group_thresholds.applied(of_label, list(group), chance)
+    metrics = found.metrics.query("seed == 0")
+    place = ("jsrt", "odds", "tpr", "no_finding", "all", "all")
+    assert _value(metrics, *place) == pytest.approx((rows["score"].to_numpy() >= cut).mean())
+
+
+def test_home_is_judged_as_if_there_were_no_other_data_set(made, away):
+    of, (models, cohorts), found = away
+    home = of.model_copy(update={"datasets": ("nih",), "external": ()})
+    own = {key: of_model for key, of_model in models.items() if key.dataset == "nih"}
+    alone = audit("quick", home, own, {"nih": cohorts["nih"]}, made.CONFIG)
+    for before, after in zip(alone, found, strict=True):
+        rows = after[after["dataset"] == "nih"].reset_index(drop=True)
+        pd.testing.assert_frame_equal(before, rows)
+
+
+def test_an_external_data_set_has_every_table_of_an_audit(away):
+    for table, frame in zip(TABLES.values(), away[2], strict=True):
+        rows = frame[frame["dataset"] == "jsrt"]
+        table.check(rows)
+        assert len(rows), table.name

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kstest
 
-from cxrfair.images.augment import AugmentConfig, augment, draws, normals
+from cxrfair.images.augment import AugmentConfig, augment, draws, move, normals
 
 OFF = {"flip": 0.0, "rotation_degrees": 0.0, "shift": 0.0, "intensity": 0.0, "crop": 0.0}
 ALL = {"flip": 0.5, "rotation_degrees": 20.0, "shift": 0.1, "intensity": 0.2, "crop": 0.3}
@@ -169,3 +169,43 @@ def test_normal_draws_are_normal_and_hang_on_the_key_alone():
     assert np.abs(np.corrcoef(drawn[:40]) - np.eye(40)).max() < 0.3
     np.testing.assert_array_equal(normals(key[[7, 3, 7]], 300), drawn[[7, 3, 7]])
     np.testing.assert_array_equal(normals(key[:2], 10), drawn[:2, :10])
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [ALL, {"flip": 0.5}, {"crop": 0.3}, {"flip": 0.5, "rotation_degrees": 90.0}, {"shift": 0.4}],
+)
+def test_a_mask_goes_where_its_image_goes(settings):
+    # Images that are their own masks: a blob each, 1 inside and 0 outside.
+    rows, columns = np.ogrid[:24, :24]
+    place = np.random.default_rng(4).integers(4, 20, (30, 2))
+    blobs = [(rows - y) ** 2 + (columns - x) ** 2 < 25 for y, x in place]
+    masks = torch.from_numpy(np.stack(blobs)).float().unsqueeze(1)
+    uniform = draws(5, 2, np.arange(30), none_of(30))
+    geometry = AugmentConfig(**OFF | settings | {"intensity": 0.0})
+    moved = move(masks, uniform, geometry)
+    assert torch.equal(augment(masks, uniform, geometry), moved)
+    assert not torch.equal(moved, masks)
+    assert moved.min() >= 0
+    assert moved.max() <= 1
+    # Intensity moves nothing: what is brightest and what is darkest stays where it was.
+    shaded = augment(masks, uniform, AugmentConfig(**OFF | settings | {"intensity": 0.2}))
+    gain = 1 + 0.2 * (2 * uniform[:, CONTRAST] - 1)
+    offset = 0.5 * (1 - gain) + 0.2 * (2 * uniform[:, BRIGHT] - 1)
+    expected = moved * torch.from_numpy(gain).view(-1, 1, 1, 1)
+    expected = (expected + torch.from_numpy(offset).view(-1, 1, 1, 1)).clamp(0, 1)
+    torch.testing.assert_close(shaded, expected, atol=1e-5, rtol=0)
+
+
+def test_all_masks_of_an_image_move_as_one():
+    masks = torch.rand((6, 3, 16, 16), generator=torch.Generator().manual_seed(2)).round()
+    uniform = draws(0, 1, np.arange(6), none_of(6))
+    whole = move(masks, uniform, AugmentConfig(**ALL))
+    for label in range(3):
+        alone = move(masks[:, label : label + 1], uniform, AugmentConfig(**ALL))
+        assert torch.equal(alone, whole[:, label : label + 1])
+
+
+def test_a_mask_is_never_shaded_and_without_movement_stays_as_it_is(images):
+    uniform = draws(0, 1, np.arange(8), none_of(8))
+    assert move(images, uniform, AugmentConfig(**OFF | {"intensity": 0.5})) is images

@@ -9,7 +9,7 @@ import pytest
 from cxrfair import datasets, phantom
 from cxrfair.images.shards import build_shard
 from cxrfair.images.store import ImageConfig
-from cxrfair.phantom import worlds
+from cxrfair.phantom import families, worlds
 from cxrfair.phantom.intervention import FACTUAL, World
 from cxrfair.phantom.noise import PhantomError
 from cxrfair.phantom.population import FINDINGS
@@ -64,7 +64,8 @@ def _scene(simulated, world, name="nih_chestxray14"):
     config, _, truth = simulated
     ids = sorted(pd.read_parquet(truth)["image_id"])
     layout = worlds.plugins.find(worlds.writers, name).LAYOUT
-    return next(worlds._scenes(config, layout, worlds.known(truth, ids), [world]))
+    settled = families.settled(config, name)
+    return next(worlds._scenes(settled, layout, worlds.known(truth, ids), [world]))
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from cxrfair.report.collect import Facts, Files, _own_settings, _words
+from cxrfair.report.collect import Facts, Files, _cards, _own_settings, _sighted, _words
+from cxrfair.sights import NOTHING
 
 FACTS = Facts(
     scale="demo",
@@ -82,3 +83,31 @@ def test_a_variant_s_own_settings_are_told(made, words):
         "audit: train.batch_size 48, audit: train.epochs 5"
     )
     assert words(variants=variants)["Variants' own settings"].startswith("erm: train.")
+
+
+def test_pictures_are_kept_of_simulated_data_sets_alone(made, tmp_path):
+    of = made.study()
+    paths = (tmp_path / "nih.npz", tmp_path / "mimic.npz")
+    for path in paths:
+        made.sighted(of).write(path)
+    found = _sighted(of, paths, ("mimic", "elsewhere"))
+    assert list(found) == ["mimic"]
+    assert found["mimic"].labels == made.sighted(of).labels
+    assert _sighted(of, paths, ()) == _sighted(of, (), ("nih", "mimic")) == {}
+    NOTHING.write(paths[1])
+    assert _sighted(of, paths, ("mimic",)) == {}
+
+
+def test_an_external_data_set_has_no_cards(made, tmp_path):
+    of = made.study(external=("mimic",))
+    files = dict.fromkeys(Files.model_fields, ())
+    for number in range(4):
+        (tmp_path / f"{number}").write_text(json.dumps({"number": number}))
+    paths = tuple(tmp_path / f"{number}" for number in range(4))
+    cards = _cards(of, Files.model_construct(**{**files, "cards": paths}))
+    assert {key: card["number"] for key, card in cards.items()} == {
+        ("nih", "erm", 0): 0,
+        ("nih", "erm", 1): 1,
+        ("nih", "dro", 0): 2,
+        ("nih", "dro", 1): 3,
+    }

@@ -52,9 +52,11 @@ def test_every_table_and_figure_is_there_by_itself(built, results):
     asked = {"attribute_leakage", "downstream", "effects", "adf_effect", "localisation", "overlap"}
     of_papers = {"claims", "paper", "paper_groups"}
     of_variants = {"coverage", "drawn", "rebalanced", "search", "trials"}
+    asked |= {"alignment", "alignment_recount"}
     assert _tables(results) >= {*tables.names()} - asked - of_papers - of_variants
     few = {"accuracy_eom", "masks", "patches", "ranks", "saliency", "sweeps"}
-    few |= {"alpha_tradeoff", "distribution"}
+    few |= {"alpha_tradeoff", "distribution", "annotations", "overlays"}
+    few |= {"alignment_levels", "alignment_radar", "alignment_ratio"}
     assert _figures(results) >= {*figures.names()} - asked - few
     expected = {f"quick/tables/{n}.{k}" for n in _tables(results) for k in ("csv", "tex")}
     expected |= {f"quick/figures/{n}.{k}" for n in _figures(results) for k in ("png", "pdf")}
@@ -186,6 +188,8 @@ def test_each_data_set_says_what_its_folds_share(built):
         (Leakage(200, 600, 150, 131, 131 / 150), ["hidden %"]),
         (Leakage(200, 600, 150, 0, 0.0), [" 0.0 %"]),
         (Leakage(200, 600, 0, 0, None), ["(200 patients, 600 images)."]),
+        (Leakage(200, 600, None, None, None), ["External: tested only", "(200 patients, 600"]),
+        (Leakage(19, 600, None, None, None), ["External: tested only", "(hidden patients, hidden"]),
     ],
 )
 def test_a_public_report_hides_what_is_few_of_it(made, tmp_path, leakage, said):
@@ -200,6 +204,8 @@ def test_what_the_gate_wrote_is_read(tmp_path):
     found = {"patients": 5, "images": 9, "patients_in_two_folds": 0, "image_level": by_image}
     (tmp_path / "l.json").write_text(json.dumps(found))
     assert _leakage(tmp_path / "l.json") == Leakage(5, 9, 4, 3, 0.75)
+    (tmp_path / "l.json").write_text(json.dumps(found | {"image_level": None}))
+    assert _leakage(tmp_path / "l.json") == Leakage(5, 9, None, None, None)
 
 
 def test_images_in_no_fold_are_the_last_step_of_the_flow(made):

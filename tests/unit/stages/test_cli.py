@@ -50,6 +50,19 @@ def test_a_signature_is_the_command_line():
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(("word", "wanted"), [("true", True), ("false", False)])
+def test_truth_values_are_words_of_json(word, wanted):
+    seen = []
+
+    def stage(simulated: bool) -> None:
+        seen.append(simulated)
+
+    call(stage, ["--simulated", word])
+    assert seen == [wanted]
+    with pytest.raises(SystemExit, match="--simulated: 'no'; allowed: true, false"):
+        call(stage, ["--simulated", "no"])
+
+
 def test_every_flag_is_required():
     def stage(seed: int) -> None:
         del seed

@@ -24,7 +24,8 @@ COHORT = {
     "age_bins_years": [40, 60],
     "race_groups": "seyyed_kalantari_2021",
 }
-LABELS = {"uncertain": {"default": "keep"}, "unmentioned": {"default": "zero"}}
+LABELS = {"uncertain": {"default": "keep"}, "unmentioned": {"default": "zero"}, "union": {}}
+STATES = ("positive", "negative", "uncertain", "unmentioned")
 SPLIT = {"by": "fraction", "seed": 7, "stratify": [], "validation": 0.2, "test": 0.25}
 INCOME = {
     "variable": "tract.INCOME",
@@ -61,7 +62,7 @@ def files(tmp_path):
     )
     index = index.assign(width=9, height=9)
     index.loc[2, "checksum"] = "i000"  # of another patient
-    states = pd.DataFrame({"image_id": ids, "label": "edema", "state": list(tables.STATES) * 60})
+    states = pd.DataFrame({"image_id": ids, "label": "edema", "state": list(STATES) * 60})
     tables.RECORDS.write(records, tmp_path / "records")
     tables.STORE_INDEX.write(index, tmp_path / "index")
     tables.LABELS.write(states, tmp_path / "labels")
@@ -91,6 +92,8 @@ def _split(files, **changes):
         chosen=files / "chosen",
         targets=files / "targets",
         index=files / "index",
+        home_chosen=(),
+        home_index=(),
         config=SplitConfig.parse(json.dumps(SPLIT | changes)),
         splits=files / "splits",
         leakage=files / "leakage.json",
@@ -162,6 +165,8 @@ def test_counts_leave_the_others_out_of_every_fold(files):
         chosen=files / "chosen",
         targets=files / "targets",
         index=files / "index",
+        home_chosen=(),
+        home_index=(),
         config=SplitConfig.parse(json.dumps(config)),
         splits=files / "splits",
         leakage=files / "leakage.json",
@@ -169,3 +174,73 @@ def test_counts_leave_the_others_out_of_every_fold(files):
     splits = tables.SPLITS.read(files / "splits")
     assert splits["fold"].value_counts().to_dict() == own
     assert json.loads((files / "leakage.json").read_text())["images"] == 150
+
+
+def _external(files, home, **changes):
+    """Split the same images as an external data set of `home`, a pair of files, or of none."""
+    config = {"by": "external", "seed": 7, "stratify": []} | changes
+    split(
+        chosen=files / "chosen",
+        targets=files / "targets",
+        index=files / "index",
+        home_chosen=tuple(home[:1]),
+        home_index=tuple(home[1:]),
+        config=SplitConfig.parse(json.dumps(config)),
+        splits=files / "splits",
+        leakage=files / "leakage.json",
+    )
+    return tables.SPLITS.read(files / "splits")
+
+
+@pytest.fixture
+def home(files):
+    """Files of a data set of other people, which show other pictures."""
+    chosen, index = _chosen(files), tables.STORE_INDEX.read(files / "index")
+    ids = "home:" + chosen["image_id"]
+    away = chosen.assign(image_id=ids, patient_id="home:" + chosen["patient_id"])
+    index = index.assign(image_id="home:" + index["image_id"], checksum="h" + index["checksum"])
+    tables.CHOSEN.write(away, files / "home_chosen")
+    tables.STORE_INDEX.write(index, files / "home_index")
+    return files / "home_chosen", files / "home_index"
+
+
+def test_all_of_an_external_data_set_is_tested_and_held_against_its_home(files, home):
+    splits = _external(files, home)
+    assert set(splits["fold"]) == {"test"}
+    assert len(splits) == 239
+    assert json.loads((files / "leakage.json").read_text()) == {
+        **{"patients": 120, "images": 239, "patients_in_two_folds": 0, "pictures_in_two_folds": 0},
+        **{"home_patients": 120, "home_images": 239},
+        **{"patients_in_both": 0, "pictures_in_both": 0},
+        "image_level": {"test_images": None, "beside_own_patient": None, "share": None},
+    }
+
+
+def test_an_external_data_set_that_home_knows_stops_the_stage(files, home):
+    index = tables.STORE_INDEX.read(home[1])
+    index.loc[5, "checksum"] = "i005"
+    tables.STORE_INDEX.write(index, home[1])
+    with pytest.raises(LeakageError, match="external data set: 1 of its 239 pictures are also whe"):
+        _external(files, home)
+    assert not (files / "splits").exists()
+
+
+def test_home_is_given_with_an_external_data_set_and_with_no_other(files, home):
+    for given in ((), home[:1]):
+        with pytest.raises(LeakageError, match="files of home, by external; allowed: one each"):
+            _external(files, given)
+    with pytest.raises(LeakageError, match="1 and 1 files of home, by fraction; .* else none"):
+        _external(files, home, **SPLIT)
+
+
+def test_an_external_data_set_is_grouped_without_cuts(files, home):
+    _external(files, home)
+    group(
+        chosen=files / "chosen",
+        splits=files / "splits",
+        sdoh=SdohConfig.parse(json.dumps({"attributes": {"income": INCOME}})),
+        cohort=files / "cohort",
+        cuts=files / "cuts.json",
+    )
+    assert json.loads((files / "cuts.json").read_text()) == {}
+    assert "income" not in tables.COHORT.read(files / "cohort")

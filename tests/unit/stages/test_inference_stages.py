@@ -102,9 +102,15 @@ def embedded(files, to):
     return Embeddings(Path(f"{to}.npy"), tables.EMBEDDING_INDEX.read(Path(f"{to}.parquet")))
 
 
-def drawn(files, to):
+CONFIG = {"images": 64, "annotated": 64, "share": 0.25}
+
+
+def drawn(files, to, *marks, **changes):
+    """Maps that stage `draw` makes, told by `marks` which images have a mask."""
     out = {"--maps": f"{to}.npy", "--places": f"{to}.parquet", "--about": f"{to}.json"}
-    run(draw.draw, {**files, "--config": '{"images": 64, "share": 0.25}', **out})
+    flags = {**files, "--config": json.dumps(CONFIG | changes), **out}
+    words = [word for pair in flags.items() for word in pair]
+    call(draw.draw, [*words, "--annotated", *marks])
     found = tables.MAP_INDEX.read(Path(f"{to}.parquet"))
     return np.load(f"{to}.npy"), found, json.loads(Path(f"{to}.json").read_text())
 
@@ -142,6 +148,19 @@ def test_maps_of_two_variants_are_of_the_same_images(files):
     assert activation.shape == (2, 3, 1, 1)
     assert attention.shape == (2, 1, 2, 2)
     np.testing.assert_allclose(attention.sum((1, 2, 3)), 1, rtol=1e-5)
+
+
+def test_images_with_a_mask_are_drawn_beside_the_others(files):
+    marks = pd.DataFrame({"image_id": ["i0", "i2", "i3"], "label": "edema", "row": range(3)})
+    tables.MASK_INDEX.write(marks.assign(fold=["train", "test", "test"]), Path("marks"))
+    (first,) = drawn(files, "a", images=1)[1]["image_id"]
+    (other,) = {"i2", "i3"} - {first}
+    assert drawn(files, "b", "marks", images=1)[1]["image_id"].tolist() == ["i2", "i3"]
+    assert drawn(files, "c", "marks", images=1, annotated=1)[1]["image_id"].tolist() == [first]
+    tables.MASK_INDEX.write(marks[marks["image_id"] == other].assign(fold="test"), Path("one"))
+    assert drawn(files, "d", "one", images=1, annotated=1)[1]["image_id"].tolist() == ["i2", "i3"]
+    with pytest.raises(SystemExit, match="draw: 2 files of annotated; allowed: 0 or 1"):
+        drawn(files, "e", "marks", "one")
 
 
 @pytest.mark.parametrize("made", [scored, embedded, drawn])

@@ -12,7 +12,11 @@ from cxrfair.stages import refit
 from cxrfair.stages._cli import call
 
 UNCERTAINTY = {"resamples": 20, "confidence": 0.9, "seed": 1, "min_group_size": 3}
-POLICY = {"uncertain": {"default": "ignore"}, "unmentioned": {"default": "zero", "mass": "ignore"}}
+POLICY = {
+    "uncertain": {"default": "ignore"},
+    "unmentioned": {"default": "zero", "mass": "ignore"},
+    "union": {},
+}
 MODELS = [("vanilla", 0), ("ad", 0)]
 
 

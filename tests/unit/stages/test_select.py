@@ -27,7 +27,7 @@ def flags(made, tmp_path):
         "--name": ["s"],
         "--study": [of.model_dump_json()],
         "--models": [json.dumps(keys)],
-        "--predictions": map(str, paths),
+        "--predictions": [*map(str, paths)],
         "--cohorts": [str(tmp_path / "cohort")],
         "--leakage": [],
         "--out": [str(tmp_path / "selection")],
@@ -57,3 +57,10 @@ def test_leakage_files_add_a_rule_and_their_test_rows_stay_on_disk(flags, tmp_pa
     found = run({**flags, "--leakage": files}, tmp_path)
     least = found[found["rule"] == "min_leakage"]
     assert least[["variant", "leakage"]].to_numpy().tolist() == [["dro", 0.6]]
+
+
+def test_an_external_data_set_has_no_part_in_choosing(flags, tmp_path):
+    study = json.loads(flags["--study"][0])
+    away = study | {"datasets": ["jsrt", *study["datasets"]], "external": ["jsrt"]}
+    found = run({**flags, "--study": [json.dumps(away)]}, tmp_path)
+    pd.testing.assert_frame_equal(found, run(flags, tmp_path))

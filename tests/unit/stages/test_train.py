@@ -74,7 +74,7 @@ class Training:
         flags |= {"study": "s", "dataset": "d", "variant": "v", **dict(made)}
         flags["made-with"] = "environment.json"
         words = [word for name, value in flags.items() for word in (f"--{name}", value)]
-        self.words = [*words, "--text", "--chosen", "--upstream", *map(str, upstream)]
+        self.words = [*words, "--text", "--chosen", "--masks", "--upstream", *map(str, upstream)]
 
     def start(self, cores=None):
         processes = str(self.spec["train"]["processes"])

@@ -77,7 +77,8 @@ def flags(frames, tmp_path, monkeypatch):
     exactly = torch.are_deterministic_algorithms_enabled()
     write(frames)
     found = {name: name for name in TABLES} | {"pixels": "pixels.npy", "spec": json.dumps(SPEC)}
-    yield {**found, "study": "s", "dataset": "d", "variant": "v", "upstream": (), "text": ()}
+    found |= {"study": "s", "dataset": "d", "variant": "v"}
+    yield {**found, "upstream": (), "text": (), "masks": ()}
     torch.use_deterministic_algorithms(exactly)
 
 

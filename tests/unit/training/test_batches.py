@@ -1,5 +1,6 @@
 """Batches from a small store: what arrives, when it is read, and what becomes of failures."""
 
+import dataclasses
 import threading
 from contextlib import closing
 
@@ -13,6 +14,7 @@ from cxrfair.images.store import Store
 from cxrfair.training import batches
 from cxrfair.training.batches import DEPTH, Source, plain, stream
 from cxrfair.training.examples import Examples
+from cxrfair.training.guidance import Guidance
 from cxrfair.training.sampling import Pick, Share, epoch_order, plan
 
 CPU = torch.device("cpu")
@@ -237,3 +239,118 @@ def test_for_a_gpu_the_thread_holds_pinned_memory_of_that_gpu(store, examples, m
     ((device, thread),) = chosen
     assert device == gpu
     assert thread.startswith("images")
+
+
+MASKS = 7
+
+
+@pytest.fixture(scope="module")
+def guided(store, examples, tmp_path_factory):
+    """Examples of which some are guided, by masks that are the pictures of some of them."""
+    path = tmp_path_factory.mktemp("masks") / "m.npy"
+    np.save(path, (store.read(examples.row[:MASKS]) > 127).astype(np.uint8))
+    row = np.full((N, 2), -1)
+    row[:MASKS, 1] = np.arange(MASKS)
+    row[2, 0] = 5
+    return dataclasses.replace(examples, guidance=Guidance(row, np.load(path, mmap_mode="r")))
+
+
+def test_without_guidance_there_are_no_masks(store, examples):
+    for (batch,) in stream(Source(examples, store, ON, CPU), steps_of(), 3, 4):
+        assert batch.mask is None
+        assert batch.guided is None
+        assert (batch.seed, batch.epoch) == (3, 4)
+
+
+def test_guidance_changes_no_other_byte_of_a_batch(store, examples, guided):
+    plainly, with_masks = (
+        [batch for (batch,) in stream(Source(known, store, ON, CPU), steps_of(), 0, 1)]
+        for known in (examples, guided)
+    )
+    for one, other in zip(plainly, with_masks, strict=True):
+        for name in ("image", "target", "group", "index"):
+            assert torch.equal(
+                getattr(one, name).nan_to_num(-1.0), getattr(other, name).nan_to_num(-1.0)
+            )
+
+
+def test_masks_are_those_of_the_guided_pairs_and_empty_elsewhere(store, guided):
+    held = guided.guidance
+    for (batch,) in stream(Source(guided, store, OFF, CPU), steps_of(), 0, 1):
+        row = held.row[batch.index.numpy()]
+        assert batch.mask.shape == (len(row), 2, 12, 12)
+        assert batch.mask.dtype == torch.float32
+        np.testing.assert_array_equal(batch.guided, row >= 0)
+        for example, label in np.argwhere(row >= 0):
+            np.testing.assert_array_equal(
+                batch.mask[example, label], held.masks[row[example, label]]
+            )
+        assert not batch.mask[~batch.guided].any()
+
+
+def test_a_batch_that_nobody_is_guided_in_has_masks_all_the_same(store, guided):
+    pick = Pick(np.array([20, 30, 25]), np.zeros(3, np.int64))
+    ((batch,),) = stream(Source(guided, store, ON, CPU), [[pick]], 0, 1)
+    assert batch.mask.shape == (3, 2, 12, 12)
+    assert not batch.mask.any()
+    assert not batch.guided.any()
+
+
+def test_a_mask_moves_with_its_image_in_every_occurrence_and_epoch(store, guided):
+    geometry = ON.model_copy(update={"intensity": 0.0})
+    pick = Pick(np.array([4, 2, 20, 4]), np.array([0, 0, 0, 1]))
+    found = []
+    for epoch in (1, 2):
+        ((batch,),) = stream(Source(guided, store, geometry, CPU), [[pick]], 9, epoch)
+        drawn = torch.from_numpy(np.asarray(guided.guidance.masks[[4, 2, 4]])).float()
+        uniform = draws(9, epoch, guided.key[pick.example], pick.occurrence)[[0, 1, 3]]
+        # As an image it would be moved just so.
+        expected = augment(drawn.unsqueeze(1), uniform, geometry)[:, 0]
+        assert torch.equal(batch.mask[[0, 1, 3], 1], expected)
+        found.append(batch.mask)
+    assert not torch.equal(found[0], found[1])
+    assert not torch.equal(found[0][0], found[0][3])
+
+
+def test_processes_and_pieces_get_the_masks_that_one_alone_gets(store, guided):
+    source = Source(guided, store, ON, CPU)
+    alone = [batch for (batch,) in stream(source, steps_of(), 0, 1)]
+    for rank in range(2):
+        shared = stream(source, steps_of(share=Share(rank, 2, 2)), 0, 1)
+        for one, held in zip(alone, shared, strict=True):
+            assert torch.equal(torch.cat([piece.mask for piece in held]), one.mask[rank::2])
+            assert torch.equal(torch.cat([piece.guided for piece in held]), one.guided[rank::2])
+
+
+def test_a_resume_gets_the_masks_of_the_rest(store, guided):
+    source = Source(guided, store, ON, CPU)
+    whole = list(stream(source, steps_of(), 0, 1))
+    again = list(stream(source, steps_of()[3:], 0, 1))
+    for (one,), (other,) in zip(whole[3:], again, strict=True):
+        assert torch.equal(one.mask, other.mask)
+
+
+class Map:
+    """Masks that note which of them are read, and where."""
+
+    def __init__(self, values):
+        self.values, self.asked, self.threads = values, [], set()
+
+    def __getitem__(self, rows):
+        self.asked += rows.tolist()
+        self.threads.add(threading.current_thread().name)
+        return self.values[rows]
+
+
+def test_only_masks_of_guided_pairs_are_read_and_elsewhere(store, guided):
+    noted = Map(guided.guidance.masks)
+    watched = dataclasses.replace(guided, guidance=Guidance(guided.guidance.row, noted))
+    list(stream(Source(watched, store, OFF, CPU), steps_of(), 0, 1))
+    assert sorted(noted.asked) == sorted([*range(MASKS), 5])
+    assert all(name.startswith("images") for name in noted.threads)
+
+
+def test_masks_arrive_on_the_device_and_nothing_waits_for_it(store, guided):
+    meta = torch.device("meta")
+    for (batch,) in stream(Source(guided, store, ON, meta), steps_of(), 0, 1):
+        assert {batch.mask.device.type, batch.guided.device.type} == {"meta"}

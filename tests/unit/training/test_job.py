@@ -14,7 +14,8 @@ from cxrfair.backbones import build
 from cxrfair.errors import CxrfairError
 from cxrfair.methods.erm import Erm
 from cxrfair.text import Text
-from cxrfair.training import job, loop, scoring, validation
+from cxrfair.training import batches, job, loop, scoring, validation
+from cxrfair.training.guidance import Masks
 
 CPU = torch.device("cpu")
 LABELS = ("edema", "nodule")
@@ -273,3 +274,101 @@ def test_batches_and_parts_that_do_not_divide_evenly_are_fine(spec, train):
     uneven = {"batch_size": 7, "accumulate": 3}
     made = train(spec("group_dro", groups=("sex",), hyper={"step_size": 0.1}, **uneven))
     assert np.isfinite(made.history["value"]).all()
+
+
+@pytest.fixture
+def masks(data):
+    """Masks of edema of all images: a quarter of each, and which rows of the list have it."""
+    images = data.splits
+    index = images.assign(label="edema", row=np.arange(len(images)))
+    values = np.zeros((len(images), 32, 32), np.uint8)
+    values[:, :16, :16] = 1
+    return Masks(values, index[["image_id", "label", "fold", "row"]])
+
+
+@pytest.fixture
+def guided(data):
+    """Let every other entry of the training list be guided for edema."""
+    every_other = np.where(np.arange(len(data.listed)) % 2, '["edema"]', None)
+    return data.listed.assign(guided=every_other)
+
+
+@pytest.fixture
+def shown(guided, masks):
+    """What a training is handed so that it is guided."""
+    return {"listed": guided, "guidance": masks}
+
+
+@pytest.fixture
+def seen(monkeypatch):
+    """See the batches of trainings by plain risk minimisation, which is said to read masks."""
+    found = []
+
+    def turns(method, batch):
+        found.append(batch)
+        yield from super(Erm, method).turns(batch)
+
+    monkeypatch.setattr(Erm, "reads_masks", True)
+    monkeypatch.setattr(Erm, "turns", turns)
+    return found
+
+
+def test_a_method_that_reads_masks_is_shown_those_of_the_guided(spec, train, shown, seen):
+    train(spec(seed=3), **shown)
+    for batch in seen:
+        expected = np.stack([batch.index.numpy() % 2 == 1, np.zeros(len(batch.index))], 1)
+        np.testing.assert_array_equal(batch.guided, expected)
+        assert (batch.mask.amax((2, 3)) > 0.5).equal(batch.guided)
+        assert batch.seed == 3
+    assert [batch.epoch for batch in seen] == sorted(batch.epoch for batch in seen)
+    assert {batch.epoch for batch in seen} == {1, 2}
+
+
+def test_guidance_changes_nothing_for_who_does_not_look(spec, train, shown, seen):
+    looked = train(spec(), **shown)
+    assert seen.pop().mask is not None
+    plain = train(spec())
+    assert seen.pop().mask is None
+    assert same(looked.weights, plain.weights)
+    pd.testing.assert_frame_equal(looked.history, plain.history)
+
+
+def test_a_guided_training_goes_on_after_a_stop(spec, train, shown, seen, tmp_path, monkeypatch):
+    whole = train(spec(epochs=3), **shown)
+    in_all = list(seen)
+    seen.clear()
+    left, stream = iter(range(7)), batches.stream
+
+    def cut(*given):
+        for step in stream(*given):
+            if next(left, None) is None:
+                raise KeyboardInterrupt
+            yield step
+
+    again = spec(epochs=3, checkpoint_steps=1)
+    with monkeypatch.context() as patched:
+        patched.setattr(batches, "stream", cut)
+        with pytest.raises(KeyboardInterrupt):
+            train(again, **shown, saved=tmp_path / "kept")
+    made = train(again, **shown, saved=tmp_path / "kept")
+    assert made.conditions.resumed == 1
+    assert same(made.weights, whole.weights)
+    assert len(seen) == len(in_all)
+    for one, other in zip(seen, in_all, strict=True):
+        assert torch.equal(one.mask, other.mask)
+        assert torch.equal(one.guided, other.guided)
+
+
+def test_what_a_method_needs_of_masks_is_asked_before_training(
+    spec, train, shown, watched, monkeypatch
+):
+    with pytest.raises(CxrfairError, match="masks are given to a method that reads none"):
+        train(spec(), **shown)
+    monkeypatch.setattr(Erm, "reads_masks", True)
+    with pytest.raises(CxrfairError, match="18 pairs of image and label are guided, but no masks"):
+        train(spec(), listed=shown["listed"])
+    images = shown["guidance"].index["image_id"].iloc[: len(shown["listed"])]  # of all folds
+    held_out = shown["listed"].assign(image_id=images.to_numpy())
+    with pytest.raises(CxrfairError, match="masks of images that are not for training; allowed: 0"):
+        train(spec(), **shown | {"listed": held_out})
+    assert watched == []

@@ -63,7 +63,8 @@ def batch(n=8):
 
 
 def cut(given, *sizes):
-    parts = zip(*(torch.split(value, sizes) for value in vars(given).values()), strict=True)
+    held = (given.image, given.target, given.group, given.index)
+    parts = zip(*(torch.split(value, sizes) for value in held), strict=True)
     return [Batch(*part) for part in parts]
 
 
@@ -83,6 +84,26 @@ def test_each_player_moves_only_its_own_and_later_turns_see_earlier_ones():
     assert method.rival.item() == pytest.approx(2.0 + 0.5 * logit)
     assert set(losses) == {"loss", "rival_loss"}
     assert numbers["strength"].item() == 2.0
+
+
+def test_what_a_player_with_several_turns_tells_is_the_mean_over_them():
+    class Patient(Duel):
+        def turns(self, batch):
+            for loss, told in ((1.0, 0.25), (4.0, 0.5), (4.0, 0.0)):
+                weighed = loss * self.net.head.bias.sum()
+                number = torch.tensor(told) * len(batch.index)
+                yield Turn(weighed, reported=torch.tensor(loss), numbers={"told": number})
+            yield Turn(self.rival * 3, "rival", {"strength": self.rival})
+
+    method = Patient(Flat(), GROUPS, NoConfig())
+    before = method.net.head.bias.item()
+    losses, numbers = stepper(method).step(cut(batch(), 6, 2), [6 / 8, 2 / 8])
+    # Each turn moves the learner: by 1, then twice by 4.
+    assert method.net.head.bias.item() == pytest.approx(before - 9)
+    assert losses["loss"].item() == 3
+    assert losses["rival_loss"].item() == 6
+    assert numbers["told"].item() == pytest.approx((0.25 + 0.5) * (36 + 4) / 8 / 3)
+    assert numbers["strength"].item() == 2
 
 
 def test_parts_weighed_by_their_size_are_the_whole_batch():

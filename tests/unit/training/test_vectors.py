@@ -15,9 +15,11 @@ from cxrfair.embeddings import Embeddings
 from cxrfair.errors import CxrfairError
 from cxrfair.images.augment import AugmentConfig, normals
 from cxrfair.images.store import Store
+from cxrfair.methods.erm import Erm
 from cxrfair.training import job, loop, scoring
 from cxrfair.training.batches import Source, plain, stream
 from cxrfair.training.examples import Blend, Examples, training_examples
+from cxrfair.training.guidance import Masks
 from cxrfair.training.interrupts import InterruptedTrainingError
 from cxrfair.training.sampling import Pick
 
@@ -197,6 +199,16 @@ def test_nobody_is_mixed_with_an_image_that_is_judged(data, spec, train):
         listed = mixed(data, partner={4: other}, share={4: 0.5})
         with pytest.raises(CxrfairError, match="1 rows have a partner that is not a training"):
             train(spec(), listed=listed)
+
+
+def test_nothing_can_be_shown_in_vectors_mixed_or_not(data, spec, train, monkeypatch):
+    monkeypatch.setattr(Erm, "reads_masks", True)
+    index = pd.DataFrame({"image_id": IDS[:9], "label": "edema", "fold": "train", "row": range(9)})
+    masks = Masks(np.ones((9, D, D), np.uint8), index)
+    for listed in (mixed(data, partner={4: "i007"}, share={4: 0.5}), mixed(data)):
+        shown = listed.assign(guided=np.where(np.arange(120) == 4, '["edema"]', None))
+        with pytest.raises(CxrfairError, match="the inputs are vectors; allowed: pictures"):
+            train(spec(), listed=shown, guidance=masks)
 
 
 def test_a_mixed_list_trains_another_network_the_same_twice(data, spec, train):

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pandas as pd
+
 from cxrfair.report._config import ReportConfig
 from cxrfair.report._results import StudyResults
 from cxrfair.report.suppression import _counts, _rows
@@ -17,10 +19,12 @@ from cxrfair.report.suppression._coverage import hide_coverage
 from cxrfair.report.suppression._downstream import hide_downstream
 from cxrfair.report.suppression._drawn import hide_drawn
 from cxrfair.report.suppression._flow import join_small_steps
-from cxrfair.report.suppression._groups import hidden_groups, uncounted
+from cxrfair.report.suppression._groups import Hidden, Uncounted, hidden_groups, uncounted
 from cxrfair.report.suppression._places import hide_places
+from cxrfair.report.suppression._pointing import hide_pointing
 from cxrfair.report.suppression._rebalanced import hide_rebalanced
 from cxrfair.report.suppression._trials import hide_trials
+from cxrfair.studies import home_of
 
 __all__ = ["ReportConfig", "close", "hidden_groups", "join_small_steps", "suppress"]
 
@@ -58,7 +62,7 @@ def suppress(study: StudyResults) -> StudyResults:
     hidden, secret = hidden_groups(composition, smallest), uncounted(composition, smallest)
     fewest = least(composition, secret)
     metrics, summary = coarsen(study.metrics, fewest), coarsen(study.summary, fewest)
-    fitted = _counts.hide_groups_fitting(study.thresholds, study.study, hidden, smallest)
+    fitted = _thresholds(study, hidden, secret)
     matched = _rows.hide_matched(coarsen(study.matched, fewest), hidden, composition, smallest)
     shift = _rows.hide_shift(coarsen_shift(study.label_shift, fewest), hidden)
     probes = coarsen(study.attribute_leakage, fewest, pairs=True)
@@ -73,6 +77,7 @@ def suppress(study: StudyResults) -> StudyResults:
         selection=_rows.hide_selection(study.selection, hidden),
         localisation=hide_places(study.localisation, smallest),
         overlap=hide_places(study.overlap, smallest),
+        pointing=hide_pointing(study.pointing, hidden, smallest),
         downstream=hide_downstream(study.downstream, smallest),
         search=_rows.hide_search(study.search, hidden),
         trials=hide_trials(study.trials, hidden, fewest),
@@ -81,8 +86,21 @@ def suppress(study: StudyResults) -> StudyResults:
         drawn=hide_drawn(study.drawn, hidden, secret, smallest),
         flows={name: join_small_steps(flow, smallest) for name, flow in study.flows.items()},
         composition=_counts.hide_composition(composition, hidden, secret, smallest),
-        thresholds=uncount(_counts.hide_fitting(fitted, composition, smallest), secret),
+        thresholds=fitted,
         decoding={name: _counts.hide_decoding(of, smallest) for name, of in study.decoding.items()},
         cuts={name: _counts.hide_cuts(of, smallest) for name, of in study.cuts.items()},
         leakage={name: _counts.hide_gate(of, smallest) for name, of in study.leakage.items()},
     )
+
+
+def _thresholds(study: StudyResults, hidden: Hidden, secret: Uncounted) -> pd.DataFrame:
+    """Hide what tells of few in thresholds.
+
+    Those of an external data set are its home's, and hidden where they are.
+    """
+    rows, smallest = study.thresholds, study.min_group_size
+    fitted_on = {name: home_of(study.study, name) for name in study.study.datasets}
+    placed = rows.assign(dataset=rows["dataset"].map(fitted_on))
+    fitted = _counts.hide_groups_fitting(placed, study.study, hidden, smallest)
+    found = uncount(_counts.hide_fitting(fitted, study.composition, smallest), secret)
+    return found.assign(dataset=rows["dataset"])

@@ -4,7 +4,7 @@ A share with three digits is of fewer than 1000 images only if some whole number
 models' shares of the same images leave one denominator, which less all images is those not judged.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -56,8 +56,8 @@ def coarsen(rows: pd.DataFrame, fewest: Least, *, pairs: bool = False) -> pd.Dat
     base = metric.map(bases).astype(object)
     size = np.where(base.isin(OF_PAIRS), size**2, size)
     size = np.where(base.isin(SCORES), np.inf, size)
-    found = _round(rows, size, [name for name in SHARES if name != "total_variation"])
-    return _round(found, _sizes(rows.assign(group=BETWEEN), fewest), ["total_variation"])
+    found = round_to_room(rows, size, [name for name in SHARES if name != "total_variation"])
+    return round_to_room(found, _sizes(rows.assign(group=BETWEEN), fewest), ["total_variation"])
 
 
 def coarsen_shift(rows: pd.DataFrame, fewest: Least) -> pd.DataFrame:
@@ -76,7 +76,7 @@ def coarsen_curves(rows: pd.DataFrame, secret: Uncounted) -> pd.DataFrame:
     told = np.array([place in secret for place in places], bool)
     fewer = np.minimum(rows["n_positive"], rows["n"] - rows["n_positive"])
     size = rows["n"].where(rows["curve"] == "calibration", fewer).to_numpy(float)
-    return _round(rows, np.where(told, size, np.inf), ["y", "ci_low", "ci_high"])
+    return round_to_room(rows, np.where(told, size, np.inf), ["y", "ci_low", "ci_high"])
 
 
 def uncount(rows: pd.DataFrame, secret: Uncounted) -> pd.DataFrame:
@@ -107,12 +107,17 @@ def _sizes(rows: pd.DataFrame, fewest: Least) -> NDArray[np.float64]:
     return np.array([fewest.get(p, 0) if p[:2] in known else np.inf for p in places], float)
 
 
-def _round(rows: pd.DataFrame, size: NDArray[np.float64], names: list[str]) -> pd.DataFrame:
-    """Round columns, if there, to as many digits as have room for `ROOM` whole numbers."""
-    found = rows.copy()
+def round_to_room(
+    rows: pd.DataFrame, size: NDArray[np.float64], names: Iterable[str]
+) -> pd.DataFrame:
+    """Round columns, if there, to as many digits as have room for `ROOM` whole numbers.
+
+    `size` (rows,) is of how many images each row is.
+    """
+    found, there = rows.copy(), [name for name in names if name in rows]
     for digits in range(1, DIGITS):
         at_most = ROOM * 10 ** (digits + 1)
         mask = (size < at_most) & ((digits == 1) | (size >= ROOM * 10**digits))
-        for name in (name for name in names if name in rows):
+        for name in there:
             found.loc[mask, name] = found.loc[mask, name].round(digits)
     return found

@@ -108,7 +108,8 @@ def hide_cuts(cuts: Mapping[str, Mapping[str, Any]], smallest: int) -> dict[str,
 def hide_gate(found: Leakage, smallest: int) -> Leakage:
     """Empty counts that are few, and a share of few or of all but few."""
     counts = np.array([found.patients or 0, found.images or 0], np.int64)
-    parts = np.array([found.beside, found.tested - found.beside], np.int64)
+    beside = found.beside or 0
+    parts = np.array([beside, (found.tested or 0) - beside], np.int64)
     return replace(
         found,
         patients=None if is_few(counts, smallest) else found.patients,

@@ -7,7 +7,7 @@ import pandas as pd
 
 from cxrfair.provenance import declared
 from cxrfair.report._results import StudyResults
-from cxrfair.studies import SEPARATOR, Study, Variant, upstream_of
+from cxrfair.studies import SEPARATOR, Study, Variant, homes, upstream_of
 
 TITLE = "Methods"
 CAPTION = (
@@ -32,11 +32,11 @@ STATED = ("method", "batch_statistics", "provenance", "source")  # by the card i
 
 
 def make(study: StudyResults) -> pd.DataFrame:
-    """Return one row a data set and variant; none where no training left a card."""
+    """Return one row a data set that is learnt from and variant; none without any card."""
     of = study.study
     rows = [
         {"dataset": dataset, "variant": name, **_row(study, dataset, name)}
-        for dataset in of.datasets
+        for dataset in homes(of)
         for name in of.variants
         if study.cards
     ]
