@@ -364,9 +364,13 @@ def tried(name):
 
 
 def rebalanced_lists(study):
-    """The training lists of a study that are not its training images as they are."""
+    """The training lists of a study that are not its training images as they are.
+
+    Those that say which outlines guide are: of all of them, or of some patients.
+    """
     own = [strategy_of(study["variants"][name]) for name in trained(parsed(study))]
-    return [name for name in dict.fromkeys(own) if name != "none"]
+    plain = {n for n in own if reads(rebalance_section(settings, n)[0], "READS_ANNOTATIONS")}
+    return [name for name in dict.fromkeys(own) if name not in {"none", *plain}]
 
 
 def list_keys(wildcards):

@@ -40,7 +40,7 @@ def holdings(study: StudyResults) -> Iterator[Holding]:
     """Yield what each list holds of each attribute's known groups, and of the labels last."""
     rows = of_first_seed(study)
     parts = dict(list(rows.groupby(["dataset", "rebalance"])))
-    for dataset in study.study.datasets:
+    for dataset in homes(study.study):
         for attribute in (*study.study.attributes, LABELS):
             for name in names(study):
                 of = parts.get((dataset, name), rows[:0])

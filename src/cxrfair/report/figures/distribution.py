@@ -30,7 +30,7 @@ def draw(study: StudyResults) -> Figure | None:
     if study.rebalanced.empty:
         return None
     columns = [*study.study.attributes, LABELS]
-    rows = [(dataset, name) for dataset in study.study.datasets for name in lists.names(study)]
+    rows = [(dataset, name) for dataset in homes(study.study) for name in lists.names(study)]
     held = list(lists.holdings(study))
     most = max(len(each.rows) for each in held)
     width = 0.4 + COLUMN_INCHES * len(columns)
@@ -94,7 +94,7 @@ def _name(axes: Axes, held: Holding, study: StudyResults) -> None:
     """Entitle a panel by its attribute and list, and say whose data it shows."""
     what = "Labels" if held.attribute == LABELS else study.title(held.attribute)
     of = f"{what}: {held.rebalance.replace('_', ' ')}"
-    if len(study.study.datasets) > 1:
+    if len(homes(study.study)) > 1:
         of = f"{of} \N{MIDDLE DOT} {study.title(held.dataset)}"
     axes.set_title(of, fontsize=8)
     style.tag(axes, held.dataset)
