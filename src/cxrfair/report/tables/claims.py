@@ -1,7 +1,7 @@
 """What a paper says in its text, restated with our numbers."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -39,7 +39,13 @@ COLUMNS = (
 MINORITIES = "minorities of {}"
 Line = dict[str, Any]
 Place = tuple[str, str, str]  # data set, attribute, variant
-Summary = Mapping[tuple[str, ...], Mapping[str, Any]]
+
+
+class Judged(NamedTuple):
+    """A study's summary with FNR beside TPR, as rows, and its means over labels by their place."""
+
+    rows: pd.DataFrame
+    means: Mapping[tuple[str, ...], Mapping[str, Any]]
 
 
 def make(study: StudyResults) -> pd.DataFrame:
@@ -48,7 +54,8 @@ def make(study: StudyResults) -> pd.DataFrame:
     Only variants that the study has. `change` is in the unit of the paper's number.
     """
     claims = () if study.paper is None else study.paper.claims
-    summary = _by_place(with_fnr(study.summary)) if claims else {}
+    rows = with_fnr(study.summary) if claims else study.summary
+    judged = Judged(rows, _by_place(rows))
     found = [
         {**_named(claim, dataset, attribute, variant), **_changed(claim, line)}
         for dataset in study.study.datasets
@@ -56,12 +63,12 @@ def make(study: StudyResults) -> pd.DataFrame:
         for attribute in claim.attributes
         for variant in claim.variants
         if variant in study.study.variants
-        for line in [_numbers(claim, (dataset, attribute, variant), study, summary)]
+        for line in [_numbers(claim, (dataset, attribute, variant), study, judged)]
     ]
     return pd.DataFrame(found, columns=list(COLUMNS)).astype(dict.fromkeys(NUMBERS, "float64"))
 
 
-def _by_place(rows: pd.DataFrame) -> Summary:
+def _by_place(rows: pd.DataFrame) -> Mapping[tuple[str, ...], Mapping[str, Any]]:
     """Arrange means over labels by data set, metric, attribute, group and variant."""
     rows = rows[rows["label"] == MEAN]
     keys = ["dataset", "metric", "attribute", "group", "variant"]
@@ -89,7 +96,7 @@ def _named(claim: Claim, dataset: str, attribute: str, variant: str) -> Line:
     }
 
 
-def _numbers(claim: Claim, place: Place, study: StudyResults, summary: Summary) -> Line:
+def _numbers(claim: Claim, place: Place, study: StudyResults, judged: Judged) -> Line:
     """Return both variants' numbers, and the change where the audit has its interval."""
     dataset, attribute, variant = place
     reference, metric = study.study.reference, claim.metric
@@ -101,10 +108,13 @@ def _numbers(claim: Claim, place: Place, study: StudyResults, summary: Summary) 
     if metric in BALANCES:
         return _pair((_of_list(metric, first, study), _of_list(metric, second, study)), HIDDEN)
     if claim.minorities:
-        return _pair((_minorities(first, metric, study), _minorities(place, metric, study)), FEW)
+        pair = [
+            _minorities(of, metric, judged.rows, study.min_group_size) for of in (first, second)
+        ]
+        return _pair((pair[0], pair[1]), FEW)
     group = ALL if attribute == ALL else BETWEEN
     before, after = (
-        summary.get((dataset, metric, attribute, group, name)) for name in (reference, variant)
+        judged.means.get((dataset, metric, attribute, group, name)) for name in (reference, variant)
     )
     if before is None or after is None:
         return _pair((np.nan, np.nan), NOT_ASKED)
@@ -141,18 +151,15 @@ def _of_list(metric: str, place: Place, study: StudyResults) -> float:
     return np.nan if np.isnan(counts).any() else BALANCES[metric](counts)
 
 
-def _minorities(place: Place, metric: str, study: StudyResults) -> float:
+def _minorities(place: Place, metric: str, rows: pd.DataFrame, smallest: int) -> float:
     """Average a metric over the groups of an attribute but the one with most test images.
 
     Groups below the smallest size enter no more than hidden ones; NaN where none is left.
     """
-    dataset, attribute, variant = place
-    rows = with_fnr(study.summary)
-    rows = rows[rows["dataset"].eq(dataset) & rows["attribute"].eq(attribute)]
-    found = of_groups(rows, (metric,), study.min_group_size)
-    own = found[
-        found["variant"].eq(variant) & found["n"].ge(study.min_group_size).fillna(value=False)
-    ]
+    # Of all variants: over which labels a group is averaged is the same for all of them.
+    here = rows["dataset"].eq(place[0]) & rows["attribute"].eq(place[1])
+    found = of_groups(rows[here], (metric,), smallest)
+    own = found[found["variant"].eq(place[2]) & found["n"].ge(smallest).fillna(value=False)]
     ordered = own.astype({"n": "int64"}).sort_values("n", kind="stable")
     values = ordered["value"].iloc[:-1]
     return float(values.mean()) if len(values) else np.nan
