@@ -8,7 +8,7 @@ import pandas as pd
 from cxrfair.rebalanced import NONE
 from cxrfair.report._results import StudyResults, in_order
 from cxrfair.statistics.cells import ALL
-from cxrfair.studies import trained
+from cxrfair.studies import homes, trained
 from cxrfair.tables import UNKNOWN
 from cxrfair.tallies import ANY
 

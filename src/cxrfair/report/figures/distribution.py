@@ -10,6 +10,7 @@ from cxrfair.report import lists
 from cxrfair.report._results import StudyResults
 from cxrfair.report.figures import _style as style
 from cxrfair.report.lists import LABELS, Holding
+from cxrfair.studies import homes
 
 TITLE = "What is trained on, before and after rebalancing"
 CAPTION = (

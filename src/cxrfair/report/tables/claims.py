@@ -13,6 +13,7 @@ from cxrfair.report.rates import of_groups, with_fnr
 from cxrfair.report.references import BALANCES, EXAMPLES, Claim
 from cxrfair.statistics.cells import ALL, BETWEEN
 from cxrfair.statistics.judgement import MEAN
+from cxrfair.studies import home_of
 
 TITLE = "What the paper says"
 CAPTION = (
@@ -135,15 +136,16 @@ def _examples(place: Place, study: StudyResults) -> float:
     of, seed = study.study.variants[variant].rebalance, study.study.seeds[0]
     if of not in lists.names(study):
         return np.nan
-    epochs = study.cards.get((dataset, variant, seed), {}).get("epochs", np.nan)
-    return float(lists.everyone(study, dataset, of)["n"]) * float(epochs)
+    home = home_of(study.study, dataset)
+    epochs = study.cards.get((home, variant, seed), {}).get("epochs", np.nan)
+    return float(lists.everyone(study, home, of)["n"]) * float(epochs)
 
 
 def _of_list(metric: str, place: Place, study: StudyResults) -> float:
     """Measure the training list of a variant, first seed; NaN where it is hidden or unknown."""
     dataset, attribute, variant = place
     of = study.study.variants[variant].rebalance
-    wanted = (dataset, attribute, of)
+    wanted = (home_of(study.study, dataset), attribute, of)
     found = [each.rows for each in lists.holdings(study) if each[:3] == wanted]
     if not found:
         return np.nan
