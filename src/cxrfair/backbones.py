@@ -38,7 +38,8 @@ class Card(Section):
     `settings` are the method's, those a search chose among them; `groups` the attributes and labels
     whose cells it was told of; `text` the encoder of the labels' names, where a method reads them.
     `size` is the side of a picture in pixels, or how many numbers a vector has; `mlp` the layers
-    over vectors, None where the network reads pictures. `batch_statistics`, `provenance` and
+    over vectors, None where the network reads pictures; `output_stride` as `build` says.
+    `batch_statistics`, `provenance` and
     `source` are what the method says of itself.
     """
 
@@ -60,6 +61,7 @@ class Card(Section):
     early_epoch: int
     epochs: int
     mlp: MlpConfig | None = None
+    output_stride: int | None = None
 
     @field_validator("pretrained")
     @classmethod
@@ -74,6 +76,7 @@ def build(
     size: int,
     channels: int = GREY,
     mlp: MlpConfig | None = None,
+    stride: int | None = None,
 ) -> TimmNetwork | VectorNetwork:
     """Build a network for square pictures of `size` pixels, or for vectors of `size` numbers.
 
@@ -90,6 +93,9 @@ def build(
         statistics. 3: grey in all three, each normalised with its own. Vectors have none.
     mlp
         The layers over vectors, where the inputs are vectors; None where they are pictures.
+    stride
+        Pixels from one cell of the final map to the next, for networks that timm can dilate
+        (ResNets and others, not ViTs): 8, 16 or 32. None: as the network is.
 
     Raises
     ------
@@ -106,7 +112,7 @@ def build(
             f"train.backbone: {MLP} reads vectors and these are pictures; allowed: timm's names, "
             "or a study with `inputs: embeddings`"
         )
-    body = create(name, pretrained, size, channels)
+    body = create(name, pretrained, size, channels, stride)
     width, grid = shape_of(body, f"{name} at {size} px", (channels, size))
     return TimmNetwork(body, width, grid, n_labels, channels)
 

@@ -30,7 +30,9 @@ class BackboneError(CxrfairError):
     """A network cannot be built, or cannot be asked for what it is asked."""
 
 
-def create(name: str, pretrained: str, size: int, channels: int) -> nn.Module:
+def create(
+    name: str, pretrained: str, size: int, channels: int, stride: int | None = None
+) -> nn.Module:
     """Create a timm model without a classifier and load its weights.
 
     See `cxrfair.backbones.build` for the parameters.
@@ -46,6 +48,8 @@ def create(name: str, pretrained: str, size: int, channels: int) -> nn.Module:
     settings: dict[str, Any] = {"in_chans": channels, "num_classes": 0}
     if known.fixed_input_size:
         settings["img_size"] = size
+    if stride is not None:
+        settings["output_stride"] = stride
     try:
         if pretrained not in {NONE, HUB}:
             settings["pretrained_cfg_overlay"] = _overlay(known, _file(pretrained))

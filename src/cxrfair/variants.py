@@ -143,10 +143,10 @@ def _network_faults(
         return []
     own, given = (_train(params, variant.model_dump()) for variant in pair)
     return [
-        f"{where}.train.{key}: {own[key]!r}; {method} deploys the network it starts from, "
-        f"allowed is that one's: {given[key]!r}"
-        for key in ("backbone", "channels")
-        if own[key] != given[key]
+        f"{where}.train.{key}: {own.get(key)!r}; {method} deploys the network it starts from, "
+        f"allowed is that one's: {given.get(key)!r}"
+        for key in ("backbone", "channels", "output_stride")
+        if own.get(key) != given.get(key)
     ]
 
 

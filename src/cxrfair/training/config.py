@@ -99,6 +99,7 @@ class TrainConfig(Section):
     backbone: str
     pretrained: str
     channels: Literal[1, 3]
+    output_stride: Literal[8, 16, 32] | None = None
     epochs: PositiveInt
     batch_size: Annotated[int, Field(ge=2)]
     accumulate: PositiveInt

@@ -157,7 +157,8 @@ def _method(spec: TrainSpec, data: Data, groups: Groups, seen: Examples) -> Meth
     config = spec.train
     torch.manual_seed(spec.seed)
     shape = (len(spec.labels), data.store.size, config.channels)
-    net = build(config.backbone, config.pretrained, *shape, mlp=_layers(config, data.store))
+    mlp, stride = _layers(config, data.store), config.output_stride
+    net = build(config.backbone, config.pretrained, *shape, mlp=mlp, stride=stride)
     if isinstance(net, VectorNetwork):
         net.standardise(*(torch.from_numpy(each) for each in data.store.moments(seen.row)))
     if config.compile:
@@ -247,6 +248,7 @@ def _card(spec: TrainSpec, method: Method[Any], data: Data, progress: Progress) 
         early_epoch=progress.early_epoch,
         epochs=progress.epoch,
         mlp=_layers(config, data.store),
+        output_stride=config.output_stride,
     )
 
 

@@ -37,7 +37,7 @@ def restore(card: Card, weights: Mapping[str, Tensor]) -> Network:
     kind = methods.get(card.method)
     settings = kind.config_type.parse(json.dumps(card.settings), f"methods.{card.method}")
     shape = (len(card.labels), card.size, card.channels)
-    backbone = build(card.backbone, "none", *shape, mlp=card.mlp)
+    backbone = build(card.backbone, "none", *shape, mlp=card.mlp, stride=card.output_stride)
     network = kind.build(backbone, settings, weights.get("text"))
     wanted = {key: tuple(value.shape) for key, value in network.state_dict().items()}
     given = {key: tuple(value.shape) for key, value in weights.items()}
