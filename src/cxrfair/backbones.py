@@ -7,7 +7,7 @@ weights, 2 x 2 cells) and `test_vit` (0.3 million, 4 x 4 patches).
 """
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from pydantic import Field, field_validator
@@ -21,6 +21,7 @@ from cxrfair.vector_network import MLP, MlpConfig, VectorNetwork
 __all__ = [
     "BackboneError",
     "Card",
+    "Form",
     "MlpConfig",
     "TimmNetwork",
     "VectorNetwork",
@@ -38,7 +39,8 @@ class Card(Section):
     `settings` are the method's, those a search chose among them; `groups` the attributes and labels
     whose cells it was told of; `text` the encoder of the labels' names, where a method reads them.
     `size` is the side of a picture in pixels, or how many numbers a vector has; `mlp` the layers
-    over vectors, None where the network reads pictures; `output_stride` as `build` says.
+    over vectors, None where the network reads pictures; `output_stride` is `stride` of
+    its `Form`.
     `batch_statistics`, `provenance` and
     `source` are what the method says of itself.
     """
@@ -69,14 +71,28 @@ class Card(Section):
         return Path(value).name  # a card is passed on; the folders of a machine are not
 
 
+class Form(NamedTuple):
+    """What a network's name does not say.
+
+    `mlp` are the layers over vectors, where the inputs are vectors; None where they are pictures.
+    `stride` is the number of pixels from one cell of the final map to the next, for networks that
+    timm can dilate (ResNets and others, not ViTs): 8, 16 or 32; None: as the network is.
+    """
+
+    mlp: MlpConfig | None = None
+    stride: int | None = None
+
+
+AS_IT_IS = Form()
+
+
 def build(
     name: str,
     pretrained: str,
     n_labels: int,
     size: int,
     channels: int = GREY,
-    mlp: MlpConfig | None = None,
-    stride: int | None = None,
+    form: Form = AS_IT_IS,
 ) -> TimmNetwork | VectorNetwork:
     """Build a network for square pictures of `size` pixels, or for vectors of `size` numbers.
 
@@ -91,11 +107,8 @@ def build(
     channels
         1: first filters summed over colours, grey normalised with the mean of the colours'
         statistics. 3: grey in all three, each normalised with its own. Vectors have none.
-    mlp
-        The layers over vectors, where the inputs are vectors; None where they are pictures.
-    stride
-        Pixels from one cell of the final map to the next, for networks that timm can dilate
-        (ResNets and others, not ViTs): 8, 16 or 32. None: as the network is.
+    form
+        The layers over vectors, and how fine the final map is.
 
     Raises
     ------
@@ -104,15 +117,15 @@ def build(
         this size or has no common width, or the weights cannot be had or are not all and only those
         of this model.
     """
-    if mlp is not None:
+    if form.mlp is not None:
         _refuse_for_vectors(name, pretrained)
-        return VectorNetwork(size, n_labels, mlp)
+        return VectorNetwork(size, n_labels, form.mlp)
     if name == MLP:
         raise BackboneError(
             f"train.backbone: {MLP} reads vectors and these are pictures; allowed: timm's names, "
             "or a study with `inputs: embeddings`"
         )
-    body = create(name, pretrained, size, channels, stride)
+    body = create(name, pretrained, size, channels, form.stride)
     width, grid = shape_of(body, f"{name} at {size} px", (channels, size))
     return TimmNetwork(body, width, grid, n_labels, channels)
 

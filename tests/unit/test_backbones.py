@@ -7,7 +7,7 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from cxrfair.backbones import BackboneError, Card, TimmNetwork, build, compile_body
+from cxrfair.backbones import BackboneError, Card, Form, TimmNetwork, build, compile_body
 from cxrfair.methods import Network
 
 SIZE, LABELS = 64, 3
@@ -257,6 +257,20 @@ def test_drawing_in_training_mode_or_of_hidden_attention_is_refused(image):
 def test_networks_without_common_cells_are_refused_when_built(name, size, message):
     with pytest.raises(BackboneError, match=f"train.backbone: {name}.*{message}|{message}"):
         build(name, "none", 1, size)
+
+
+@pytest.mark.parametrize(("stride", "side"), [(8, 8), (16, 4), (32, 2), (None, 2)])
+def test_a_final_map_is_as_fine_as_asked_for_with_the_same_weights(stride, side, image):
+    network = build("test_resnet", "none", LABELS, SIZE, form=Form(stride=stride))
+    assert network.grid == (side, side)
+    assert network.represent(image).tokens.shape[1] == side**2
+    plain = build("test_resnet", "none", LABELS, SIZE)
+    network.load_state_dict(plain.state_dict())
+
+
+def test_patches_cannot_be_dilated():
+    with pytest.raises(BackboneError, match="test_vit at 64 px: .*output_stride"):
+        build("test_vit", "none", LABELS, SIZE, form=Form(stride=8))
 
 
 def test_two_channels_are_refused():

@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import nn
 
-from cxrfair.backbones import build, compile_body, origin
+from cxrfair.backbones import Form, build, compile_body, origin
 from cxrfair.config import ConfigError
 from cxrfair.methods import Network
 from cxrfair.pretrained import BackboneError
@@ -16,7 +16,7 @@ TWO = MlpConfig(hidden=(5, 4), dropout=0.3)
 @pytest.fixture
 def net():
     torch.manual_seed(3)
-    return build("mlp", "none", LABELS, D, mlp=TWO)
+    return build("mlp", "none", LABELS, D, form=Form(TWO))
 
 
 @pytest.fixture
@@ -109,9 +109,9 @@ def test_only_mlp_reads_vectors_and_only_vectors():
     with pytest.raises(BackboneError, match="mlp reads vectors and these are pictures"):
         build("mlp", "none", LABELS, 32)
     with pytest.raises(BackboneError, match="resnet18 reads pictures and these are vectors"):
-        build("resnet18", "none", LABELS, D, mlp=TWO)
+        build("resnet18", "none", LABELS, D, form=Form(TWO))
     with pytest.raises(BackboneError, match=r"train\.pretrained: 'hub'; for mlp"):
-        build("mlp", "hub", LABELS, D, mlp=TWO)
+        build("mlp", "hub", LABELS, D, form=Form(TWO))
     with pytest.raises(BackboneError, match=r"train\.pretrained: 'w\.safetensors'"):
         origin("mlp", "w.safetensors")
     assert origin("mlp", "none") == "none (random)"

@@ -13,7 +13,7 @@ from cxrfair.provenance import closure
 pytestmark = pytest.mark.workflow
 
 EVERY_STAGE = {"Snakefile", "workflow/rules"}  # what plans the jobs
-# Read only where a study asks for it: vectors, words, outlines, maps, effects, draws, lists, a paper.
+# Read only where a study asks for it: vectors, words, outlines, maps, effects, draws, a paper.
 ON_REQUEST = {
     "cohort": {"data/vectors"},
     "masks": {"data/phantom/truth", "data/interim", "data/images", "data/processed"},

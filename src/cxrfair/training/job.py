@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cxrfair import methods
-from cxrfair.backbones import Card, VectorNetwork, build, compile_body, origin
+from cxrfair.backbones import Card, Form, VectorNetwork, build, compile_body, origin
 from cxrfair.config import Section
 from cxrfair.environment import Conditions
 from cxrfair.errors import CxrfairError
@@ -157,8 +157,8 @@ def _method(spec: TrainSpec, data: Data, groups: Groups, seen: Examples) -> Meth
     config = spec.train
     torch.manual_seed(spec.seed)
     shape = (len(spec.labels), data.store.size, config.channels)
-    mlp, stride = _layers(config, data.store), config.output_stride
-    net = build(config.backbone, config.pretrained, *shape, mlp=mlp, stride=stride)
+    form = Form(_layers(config, data.store), config.output_stride)
+    net = build(config.backbone, config.pretrained, *shape, form=form)
     if isinstance(net, VectorNetwork):
         net.standardise(*(torch.from_numpy(each) for each in data.store.moments(seen.row)))
     if config.compile:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cxrfair import methods
-from cxrfair.backbones import Card, build
+from cxrfair.backbones import Card, Form, build
 from cxrfair.errors import CxrfairError
 from cxrfair.images.store import Store
 from cxrfair.methods import Network
@@ -37,7 +37,8 @@ def restore(card: Card, weights: Mapping[str, Tensor]) -> Network:
     kind = methods.get(card.method)
     settings = kind.config_type.parse(json.dumps(card.settings), f"methods.{card.method}")
     shape = (len(card.labels), card.size, card.channels)
-    backbone = build(card.backbone, "none", *shape, mlp=card.mlp, stride=card.output_stride)
+    form = Form(card.mlp, card.output_stride)
+    backbone = build(card.backbone, "none", *shape, form=form)
     network = kind.build(backbone, settings, weights.get("text"))
     wanted = {key: tuple(value.shape) for key, value in network.state_dict().items()}
     given = {key: tuple(value.shape) for key, value in weights.items()}

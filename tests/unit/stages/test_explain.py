@@ -76,7 +76,7 @@ def flags(made, tmp_path, monkeypatch):
         "--places": [f"{name}.parquet" for name in names],
         **{"--splits": "splits", "--cohort": "cohort", "--truth": []},
         **{"--pixels": "pixels.npy", "--index": "index", "--threads": "1"},
-        **{"--config": '{"images": 3, "share": 0.25}'},
+        **{"--config": '{"images": 3, "annotated": 3, "share": 0.25}'},
         **{"--probe": '{"images": 100, "penalty": 0.01}'},
         **{"--maps": "maps.npy", "--where": "where.parquet", "--pictures": "pictures.npz"},
     }
