@@ -15,7 +15,7 @@ CAPTION = (
 )
 SECTION = "looks"
 ACROSS, MOST = 4, 12  # panels in a row, and in all
-PANEL_INCHES, GAP_INCHES = 1.7, 0.28
+PANEL_INCHES, GAP_INCHES = 1.7, 0.4
 OUTLINE = "outline of the label"
 
 
@@ -34,7 +34,9 @@ def draw(study: StudyResults) -> Figure | None:
     for axes, (dataset, image) in zip(grid, panels, strict=False):
         of = shown[dataset]
         sights.picture(axes, of.pixels[image], of.masks[image])
-        axes.set_title(style.named(study, of.labels[image], dataset), fontsize=7.5)
+        of_label = style.named(study, of.labels[image], dataset)
+        # A line each: a panel is hardly wider than one of the names.
+        axes.set_title(of_label.replace(" \N{MIDDLE DOT} ", "\n"), fontsize=7.5)
         style.tag(axes, dataset)
     for axes in grid[len(panels) :]:
         figure.delaxes(axes)
