@@ -363,14 +363,24 @@ def tried(name):
     return [rules.trials.output.trials.format(study=name, dataset=d) for d in have]
 
 
+def says_outlines(name):
+    """Whether an entry of `rebalance` says which outlines guide."""
+    return reads(rebalance_section(settings, name)[0], "READS_ANNOTATIONS")
+
+
+def guided_lists():
+    """The entries of `rebalance` that do, of all studies: the report tells their levels."""
+    own = [strategy_of(v) for study in STUDIES.values() for v in study["variants"].values()]
+    return [name for name in dict.fromkeys(own) if says_outlines(name)]
+
+
 def rebalanced_lists(study):
     """The training lists of a study that are not its training images as they are.
 
     Those that say which outlines guide are: of all of them, or of some patients.
     """
     own = [strategy_of(study["variants"][name]) for name in trained(parsed(study))]
-    plain = {n for n in own if reads(rebalance_section(settings, n)[0], "READS_ANNOTATIONS")}
-    return [name for name in dict.fromkeys(own) if name not in {"none", *plain}]
+    return [name for name in dict.fromkeys(own) if name != "none" and not says_outlines(name)]
 
 
 def list_keys(wildcards):
@@ -742,7 +752,7 @@ def report_facts():
             "min_group_size": settings["audit"]["min_group_size"],
             **{key: settings["train"][key] for key in ("epochs", "batch_size", "optimiser")},
             "recipes": settings["recipes"],
-            "lists": settings["rebalance"],
+            "lists": {name: settings["rebalance"][name] for name in guided_lists()},
         },
         sort_keys=True,
     )

@@ -108,6 +108,7 @@ def test_the_card_states_how_the_network_was_made(spec, train):
         "early_epoch": 2,
         "epochs": 2,
         "mlp": None,
+        "output_stride": None,
     }
 
 
