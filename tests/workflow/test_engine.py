@@ -239,7 +239,10 @@ def test_two_models_that_fit_are_told_apart_by_name(fresh, tmp_path):
     workplace = fresh.copy(tmp_path / "named")
     workplace.params(**{JTT_OF: {"method": "jtt", "upstream": "balanced"}}, **BALANCED)
     out = workplace.snakemake("--dry-run", "--printshellcmds", "stage_train").stdout
-    named = r"--upstream (.*?) --text +--masks +--chosen +--study quickstart --dataset (\w+) --variant jtt "
+    named = (
+        r"--upstream (.*?) --text +--masks +--chosen +"
+        r"--study quickstart --dataset (\w+) --variant jtt "
+    )
     given = re.findall(named, out)
     told = {dataset: files for files, dataset in given}
     assert set(told) == set(DATASETS)
