@@ -21,6 +21,7 @@ from cxrfair.progress import track
 from cxrfair.tables import MASK_INDEX
 
 Bools = NDArray[np.bool_]
+MOST_LOST = 0.5  # of all geometries
 Place = tuple[str, str, str]  # image, label and fold
 Geometry = tuple[str, str, tuple[int, int]]  # kind, JSON, and height and width of its image
 
@@ -88,7 +89,7 @@ def draw(
     Raises
     ------
     MaskError
-        If nobody knows the size of an image with a mark.
+        If nobody knows the size of an image with a mark, or most geometries hold no pixel.
     GeometryError
         If a geometry is not what its kind promises.
     """
@@ -107,8 +108,19 @@ def draw(
                 file.write(inside.astype(np.uint8).tobytes())
         file.seek(0)
         _head(file, len(kept), size)
+        _refuse_misplaced(lost, len(said))
     rows = pd.DataFrame(kept, columns=list(MASK_INDEX.schema.names))
     return Drawn(rows.astype({"row": np.int64}), len(said), lost)
+
+
+def _refuse_misplaced(lost: int, geometries: int) -> None:
+    """Stop where most geometries are nowhere: they are of pictures of another size."""
+    if lost > MOST_LOST * geometries:
+        raise MaskError(
+            f"annotations: {lost} of {geometries} geometries hold no pixel of their image; "
+            "allowed: half of them. Were pictures made smaller after they were drawn in? See "
+            "`options` on the data set's page"
+        )
 
 
 def _said(

@@ -126,7 +126,7 @@ def test_what_lies_outside_its_image_is_left_out_and_counted(tmp_path):
     said = marks(
         ("a", "edema", "box", [100, 0, 4, 4]),
         ("b", "edema", "box", [100, 0, 4, 4]),
-        ("b", "edema", "box", [0, 0, 4, 4]),
+        *[("b", "edema", "box", [0, 0, 4, 4])] * 3,
         ("c", "edema", "box", [3.6, 3.6, 0.3, 0.3]),  # between the centres of original pixels
     )
     sizes = index(a=(8, 8), b=(8, 8), c=(8, 8))
@@ -134,7 +134,16 @@ def test_what_lies_outside_its_image_is_left_out_and_counted(tmp_path):
     assert list(found) == [("b", "edema")]
     assert told.rows["row"].tolist() == [0]
     np.testing.assert_array_equal(found["b", "edema"], corner(8, (0, 4), (0, 4)))
-    assert (told.geometries, told.lost) == (4, 3)
+    assert (told.geometries, told.lost) == (6, 3)
+
+
+def test_outlines_of_pictures_of_another_size_are_refused(tmp_path):
+    said = marks(
+        *[("a", "edema", "box", [100, 0, 4, 4])] * 2,
+        ("a", "edema", "box", [0, 0, 4, 4]),
+    )
+    with pytest.raises(MaskError, match="2 of 3 geometries hold no pixel of their image"):
+        drawn(tmp_path, said, index(a=(8, 8)), splits(a="train"))
 
 
 def test_of_nothing_there_is_an_array_without_masks(tmp_path):
