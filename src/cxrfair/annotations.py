@@ -1,7 +1,8 @@
 """Where a source saw something: geometries of `tables.ANNOTATIONS` to masks, and back to RLE.
 
 Geometries are in the pixels of the original image, x to the right and y downwards from its upper
-left corner; the first pixel's centre is at (0.5, 0.5).
+left corner; the first pixel's centre is at (0.5, 0.5). Boxes and circles may end with the width and
+height of the picture they were drawn in: where copies of another size go round, they move along.
 """
 
 import json
@@ -155,24 +156,35 @@ def _are_numbers(values: object, count: int) -> bool:
 
 
 def _box(shape: object, frame: _Frame) -> Mask:
-    x, y, width, height = _numbers("box", shape, ("x", "y", "width", "height"))
-    across = (x <= frame.across) & (frame.across < x + width)
-    down = (y <= frame.down) & (frame.down < y + height)
+    names = ("x", "y", "width", "height")
+    (x, y, width, height), (wide, high) = _numbers("box", shape, names, frame)
+    across = (x * wide <= frame.across) & (frame.across < (x + width) * wide)
+    down = (y * high <= frame.down) & (frame.down < (y + height) * high)
     return down & across
 
 
 def _circle(shape: object, frame: _Frame) -> Mask:
-    x, y, radius = _numbers("circle", shape, ("x", "y", "radius"))
-    inside: Mask = np.square(frame.across - x) + np.square(frame.down - y) <= radius**2
+    (x, y, radius), (wide, high) = _numbers("circle", shape, ("x", "y", "radius"), frame)
+    across, down = frame.across / wide - x, frame.down / high - y
+    inside: Mask = np.square(across) + np.square(down) <= radius**2
     return inside
 
 
-def _numbers(kind: str, shape: object, names: Sequence[str]) -> list[float]:
-    """Return a geometry of so many numbers; those after x and y are above zero."""
-    if not _are_numbers(shape, len(names)) or not isinstance(shape, list) or min(shape[2:]) <= 0:
+def _numbers(
+    kind: str, shape: object, names: Sequence[str], frame: _Frame
+) -> tuple[list[float], tuple[float, float]]:
+    """Return a geometry of so many numbers, those after x and y above zero, and its scale.
+
+    The scale is how many pixels of the image, across and down, one of the geometry's is.
+    """
+    count = len(names)
+    known = _are_numbers(shape, count) or _are_numbers(shape, count + 2)
+    if not known or not isinstance(shape, list) or min(shape[2:]) <= 0:
         says = f"allowed: [{', '.join(names)}] in pixels, all but x and y above zero"
         raise GeometryError(f"{kind}: {says}")
-    return [float(value) for value in shape]
+    values = [float(value) for value in shape]
+    width, height = values[count:] or (frame.width, frame.height)
+    return values[:count], (frame.width / width, frame.height / height)
 
 
 def _polygon(shape: object, frame: _Frame) -> Mask:

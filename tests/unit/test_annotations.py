@@ -106,9 +106,20 @@ def test_no_damaged_run_lengths_are_drawn(inside, noise, place):
     assert annotations.runs({**coded, "counts": counts}).sum() == inside.size
 
 
+def test_boxes_and_circles_move_along_to_a_copy_of_another_size():
+    box = _draw("box", [4, 2, 8, 4, 16, 12])  # drawn in 16 x 12; the copy is 8 x 6
+    assert (box == _draw("box", [2, 1, 4, 2])).all()
+    assert box.sum() == 8
+    circle = _draw("circle", [8, 6, 4, 16, 12])
+    assert (circle == _draw("circle", [4, 3, 2])).all()
+    assert circle.any()
+
+
 @pytest.mark.parametrize(
     ("kind", "geometry", "says"),
     [
+        ("box", [1, 2, 3, 4, 5], "box: allowed"),
+        ("box", [1, 2, 3, 4, 0, 6], "box: allowed"),
         ("box", [1, 2, 3], r"box: allowed: \[x, y, width, height\]"),
         ("box", [1, 2, 0, 3], "all but x and y above zero"),
         ("box", [1, 2, float("nan"), 3], "box: allowed"),

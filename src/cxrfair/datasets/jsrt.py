@@ -122,11 +122,11 @@ def _number(text: pd.Series) -> pd.Series:
 
 
 def _circles(entries: pd.DataFrame) -> pd.DataFrame:
-    """Mark each nodule by a circle [x, y, radius] in pixels of the original."""
+    """Mark each nodule by a circle [x, y, radius, side, side] in pixels of the original."""
     rows = entries[entries[["size", "x", "y"]].notna().all(axis=1)]
     radius = rows["size"] / SPACING_MM / 2
     places = zip(rows["x"].tolist(), rows["y"].tolist(), radius.tolist(), strict=True)
     known = pd.DataFrame(
-        {"image_id": rows["image_id"], "geometry": [json.dumps(place) for place in places]}
+        {"image_id": rows["image_id"], "geometry": [json.dumps([*of, SIDE, SIDE]) for of in places]}
     ).assign(label="nodule", i=0, kind="circle", source=f"{NODULES}.txt")
     return _source.fill(tables.ANNOTATIONS, known)

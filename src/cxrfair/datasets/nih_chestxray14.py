@@ -6,10 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 import pandera.pandas as pandera
-from pydantic import PositiveInt
 
 from cxrfair import tables
-from cxrfair.config import Section
 from cxrfair.datasets import _csv, _source
 from cxrfair.datasets._csv import SourceError
 from cxrfair.datasets._source import OLDEST_YEARS, Images, Layout
@@ -68,20 +66,7 @@ CORNERS = ("Bbox [x", "y", "w", "h]")  # the header's brackets hold commas
 PUBLISHED_SIZE = 1024  # pixels a side of the pictures that boxes were drawn in
 
 
-class Options(Section):
-    """Settings `data.nih_chestxray14.options`.
-
-    `image_size` is the side in pixels of a copy whose pictures were made smaller than they were
-    published: boxes are made smaller as well. None: as published.
-    """
-
-    image_size: PositiveInt | None = None
-
-
-AS_PUBLISHED = Options()
-
-
-def read(root: Path, options: Options = AS_PUBLISHED) -> Images:
+def read(root: Path) -> Images:
     """Read the tables and find the images; those without a file are listed as absent.
 
     Raises
@@ -104,7 +89,7 @@ def read(root: Path, options: Options = AS_PUBLISHED) -> Images:
     return Images(
         records=_source.fill(tables.RECORDS, known),
         labels=_source.long(_states(kept)),
-        annotations=_boxes(root, kept["image_id"], notes, options),
+        annotations=_boxes(root, kept["image_id"], notes),
         absent=absent,
         notes={rule: count for rule, count in sorted(notes.items()) if count},
     )
@@ -179,8 +164,8 @@ def _states(entries: pd.DataFrame) -> pd.DataFrame:
     return listed.replace({True: "positive", False: "unmentioned"}).astype("str")
 
 
-def _boxes(root: Path, images: pd.Series, notes: Counter[str], options: Options) -> pd.DataFrame:
-    """Read the boxes of `images`, in the pixels of the pictures as they lie there."""
+def _boxes(root: Path, images: pd.Series, notes: Counter[str]) -> pd.DataFrame:
+    """Read the boxes of `images`, in the pixels of the picture as it was published."""
     path = _csv.locate_optional(root, "BBox_List_2017.csv")
     if path is None:
         return tables.ANNOTATIONS.empty()
@@ -194,14 +179,12 @@ def _boxes(root: Path, images: pd.Series, notes: Counter[str], options: Options)
     notes["boxes in images that are not there: left out"] += int((~there).sum())
     rows = rows[there]
     notes["boxes called Infiltrate: infiltration"] += int((rows["Finding Label"] == OTHER).sum())
-    corners = rows[list(CORNERS)].astype("float64")
-    if options.image_size is not None:
-        corners *= options.image_size / PUBLISHED_SIZE
+    corners = rows[list(CORNERS)].astype("float64").to_numpy().tolist()
     known = pd.DataFrame(
         {
             "image_id": rows["Image Index"],
             "label": rows["Finding Label"].map(BOXED),
-            "geometry": [json.dumps(box) for box in corners.to_numpy().tolist()],
+            "geometry": [json.dumps([*box, PUBLISHED_SIZE, PUBLISHED_SIZE]) for box in corners],
         }
     ).assign(kind="box", source=path.name)
     known["i"] = known.groupby(["image_id", "label"]).cumcount()

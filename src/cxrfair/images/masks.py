@@ -118,8 +118,7 @@ def _refuse_misplaced(lost: int, geometries: int) -> None:
     if lost > MOST_LOST * geometries:
         raise MaskError(
             f"annotations: {lost} of {geometries} geometries hold no pixel of their image; "
-            "allowed: half of them. Were pictures made smaller after they were drawn in? See "
-            "`options` on the data set's page"
+            "allowed: half of them. Were they drawn in pictures of another size?"
         )
 
 

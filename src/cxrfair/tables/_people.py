@@ -47,8 +47,9 @@ ANNOTATIONS = Table(  # where the source saw it, in original pixels
         "label": "string",
         "i": "int32",
         "kind": "string",
-        "geometry": "string",  # JSON; box: [x, y, width, height]; circle: [x, y, radius];
-        # polygon: [[x, y], ...]; rle: {"size": [height, width], "counts": COCO compressed}
+        "geometry": "string",  # JSON; box: [x, y, width, height]; circle: [x, y, radius]; either
+        # may end with width and height of the picture it was drawn in; polygon: [[x, y], ...];
+        # rle: {"size": [height, width], "counts": COCO compressed}
         "source": "string",
     },
     allowed={"kind": ("box", "polygon", "rle", "circle")},

@@ -52,7 +52,7 @@ def test_both_tables_are_read(root):
 def test_nodules_are_circles_in_original_pixels(root):
     given = read(root)
     circles = given.annotations.set_index("image_id")["geometry"].map(json.loads)
-    assert circles["JPCLN001"] == [1634, 692, pytest.approx(15 / 0.175 / 2)]
+    assert circles["JPCLN001"] == [1634, 692, pytest.approx(15 / 0.175 / 2), 2048, 2048]
     assert set(circles.index) == {"JPCLN001", "JPCLN002"}
     assert given.notes == {"nodule without position or size: not marked": 1}
 

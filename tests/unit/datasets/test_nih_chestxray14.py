@@ -127,15 +127,11 @@ def test_boxes_are_in_original_pixels_and_infiltrate_is_infiltration(root):
     )
     boxes = _read(root).annotations
     assert boxes["label"].tolist() == ["infiltration", "infiltration"]
-    assert [json.loads(text) for text in boxes["geometry"]] == [[10.5, 20, 30, 40], [1, 2, 3, 4]]
+    assert [json.loads(text) for text in boxes["geometry"]] == [
+        [10.5, 20, 30, 40, 1024, 1024],
+        [1, 2, 3, 4, 1024, 1024],
+    ]
     assert boxes["i"].tolist() == [0, 1]
-
-
-def test_boxes_go_with_pictures_that_were_made_smaller(root):
-    (root / "BBox_List_2017.csv").write_text(f"{BOXES}{ROWS[2][0]},Mass,512,256,128,64\n")
-    small = nih_chestxray14.Options(image_size=224)
-    (box,) = nih_chestxray14.read(root, small).annotations["geometry"]
-    assert json.loads(box) == [112, 56, 28, 14]
 
 
 def test_official_folds(root):

@@ -55,7 +55,8 @@ def test_circles_lie_on_the_nodules(jsrt):
     boxes = truth.set_index("image_id")["boxes"].map(json.loads)
     assert len(given.annotations) > 10
     for row in given.annotations.itertuples():
-        x, y, radius = json.loads(row.geometry)
+        x, y, radius, *drawn_in = json.loads(row.geometry)
+        assert drawn_in == [2048, 2048]
         found = boxes[row.image_id]
         left, top, width, height = found.get("nodule") or found["mass"]
         assert x / 2048 == pytest.approx(left + width / 2, abs=0.001)
