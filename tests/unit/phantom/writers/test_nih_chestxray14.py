@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from cxrfair import annotations, datasets
 from cxrfair.phantom.population import FINDINGS
 from cxrfair.phantom.writers.nih_chestxray14 import BOXED, NAMES
 
@@ -91,3 +92,16 @@ def test_boxes_have_the_odd_header_and_lie_on_the_finding(nih):
 def test_no_boxes_at_share_zero(written):
     root, _ = written("nih_chestxray14", box_share=0.0)
     assert len((root / "BBox_List_2017.csv").read_text().splitlines()) == 1
+
+
+def test_boxes_lie_on_the_findings_of_pictures_of_any_size(nih):
+    root, _, truth = nih
+    boxes = truth.set_index("image_id")["boxes"].map(json.loads)
+    marks = datasets.read("nih_chestxray14", root, "{}").annotations
+    assert len(marks) > 40
+    for row in marks.itertuples():
+        inside = annotations.mask(row.kind, row.geometry, 48, 48, (480, 480))
+        down, across = (np.flatnonzero(inside.any(axis=axis)) for axis in (1, 0))
+        found = [across[0], down[0], len(across), len(down)]
+        wanted = [np.array(box) * 480 for box in boxes[row.image_id].values()]
+        assert min(np.abs(np.array(found) - box).max() for box in wanted) <= 1
