@@ -8,10 +8,8 @@ from cxrfair.manifests import refresh
 def refresh_manifests():
     """Notice changed raw data before planning; a simulated set that is yet to be made has none."""
     for dataset, source in DATA.items():
-        if (
-            dataset not in USED
-            or members(dataset)
-            or (simulated(dataset) and not Path(manifest(dataset, "tables")).exists())
+        if dataset not in USED or (
+            simulated(dataset) and not Path(manifest(dataset, "tables")).exists()
         ):
             continue
         paths = {kind: Path(manifest(dataset, kind)) for kind in ("tables", "images")}
