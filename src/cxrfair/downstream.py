@@ -17,7 +17,7 @@ from scipy.special import logit as log_odds
 from cxrfair import metrics, thresholds
 from cxrfair.embeddings import Embeddings
 from cxrfair.errors import CxrfairError
-from cxrfair.lookup import places
+from cxrfair.lookup import people_of
 from cxrfair.probes import Images, People, ProbeConfig, chosen, judged
 from cxrfair.progress import track
 from cxrfair.statistics import logistic
@@ -265,9 +265,8 @@ def _estimate(
 def _align(names: Sequence[str], people: People) -> Images:
     """Set what is known of the images in folds side by side, in order of image id; no groups."""
     whose = people.splits[["image_id", "fold"]].sort_values("image_id", ignore_index=True)
-    found = places(whose["image_id"], people.cohort["image_id"])
-    if lost := int((found < 0).sum()):
-        raise DownstreamError(f"refit: {lost} images in folds are not in the cohort; allowed: 0")
-    patient = people.cohort["patient_id"].iloc[found].to_numpy()
+    what = ("refit", "images in folds")
+    person = people_of(whose["image_id"], people.cohort, what, DownstreamError)
     target = judged(people.targets, names, whose["image_id"])
-    return Images(whose.assign(patient_id=patient), pd.DataFrame(index=whose.index), target)
+    whose = whose.assign(patient_id=person["patient_id"])
+    return Images(whose, pd.DataFrame(index=whose.index), target)

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cxrfair.errors import CxrfairError
-from cxrfair.lookup import places
+from cxrfair.lookup import people_of, places
 from cxrfair.progress import track
 from cxrfair.statistics.bootstrap import patient_counts
 from cxrfair.statistics.cells import BETWEEN
@@ -167,16 +167,12 @@ def _resampled(
     ids: pd.Index, cohort: pd.DataFrame, uncertainty: Uncertainty
 ) -> tuple[Resampled, int]:
     """Resample the patients of images; also count them."""
-    row = places(pd.Series(ids), cohort["image_id"])
-    if lost := int((row < 0).sum()):
-        raise EffectsError(
-            f"effects: {lost} of {len(row)} images are not in the cohort; allowed: 0"
-        )
-    if not len(row):
+    if not len(ids):
         raise EffectsError("effects: 0 images were answered; at least 1 is needed")
-    patient, names = pd.factorize(cohort["patient_id"].iloc[row].to_numpy(object), sort=True)
+    people = people_of(ids, cohort, ("effects", f"of {len(ids)} images"), EffectsError)
+    patient, names = pd.factorize(people["patient_id"].to_numpy(object), sort=True)
     counts = patient_counts(len(names), uncertainty.resamples, uncertainty.seed).T
-    return Resampled(patient.astype(np.intp), np.ones(len(row)), counts), len(names)
+    return Resampled(patient.astype(np.intp), np.ones(len(ids)), counts), len(names)
 
 
 def _cuts(model: Model, rows: pd.DataFrame, labels: Sequence[str]) -> tuple[Array, list[str]]:

@@ -18,7 +18,7 @@ from cxrfair.errors import CxrfairError
 from cxrfair.files import whole
 from cxrfair.heads import NO_GROUP, Fitted, Known, Material
 from cxrfair.labels import IN_DOUBT, SOFT
-from cxrfair.lookup import places
+from cxrfair.lookup import people_of
 from cxrfair.tables import UNKNOWN
 from cxrfair.training.examples import group_index, target_matrix
 
@@ -77,12 +77,9 @@ def align(
         If there is no such attribute.
     """
     ids = splits[["image_id", "fold"]].sort_values("image_id", ignore_index=True)
-    found = places(ids["image_id"], cohort["image_id"])
-    if lost := int((found < 0).sum()):
-        raise HeadTrialsError(f"heads: {lost} images in folds are not in the cohort; allowed: 0")
-    people = cohort.iloc[found].reset_index(drop=True)
+    whose = people_of(ids["image_id"], cohort, ("heads", "images in folds"), HeadTrialsError)
     matrix = target_matrix(targets, ids["image_id"], spec.labels)
-    group, names = _groups(people, spec.groups)
+    group, names = _groups(whose, spec.groups)
     images = Images(ids, matrix.to_numpy(np.float32), group, names)
     _refuse_one_class(images.target[images.of("train")], spec.labels)
     return images

@@ -23,7 +23,7 @@ from cxrfair.config import Section
 from cxrfair.embeddings import Embeddings
 from cxrfair.errors import CxrfairError
 from cxrfair.hashing import stable_hash
-from cxrfair.lookup import places, take
+from cxrfair.lookup import people_of, places, take
 from cxrfair.progress import track
 from cxrfair.statistics import logistic
 from cxrfair.statistics.bootstrap import patient_counts
@@ -190,12 +190,10 @@ def _judge_all(
 def _align(study: Study, people: People) -> Images:
     """Set what is known of the images in folds side by side, in order of image id."""
     whose = people.splits[["image_id", "fold"]].sort_values("image_id", ignore_index=True)
-    found = places(whose["image_id"], people.cohort["image_id"])
-    if lost := int((found < 0).sum()):
-        raise ProbeError(f"probe: {lost} images in folds are not in the cohort; allowed: 0")
+    what = ("probe", "images in folds")
+    person = people_of(whose["image_id"], people.cohort, what, ProbeError)
     if not (whose["fold"] == "train").any():
         raise ProbeError(f"probe: 0 of {len(whose)} images are in training; at least 1 is needed")
-    person = people.cohort.iloc[found].reset_index(drop=True)
     attributes = dict.fromkeys((*study.attributes, *single(study.attributes)))
     return Images(
         whose.assign(patient_id=person["patient_id"]),

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from cxrfair import comparisons, metrics
 from cxrfair.errors import CxrfairError
 from cxrfair.evidence import FOLD
-from cxrfair.lookup import places
+from cxrfair.lookup import people_of
 from cxrfair.metrics import Counts, Ranks
 from cxrfair.probes import judged
 from cxrfair.progress import track
@@ -120,10 +120,8 @@ def table(
         return TRIALS.empty()
     cohort, targets = people
     ids = _common(models)
-    found = places(ids, cohort["image_id"])
-    if lost := int((found < 0).sum()):
-        raise TrialsError(f"trials: {lost} {FOLD} images are not in the cohort; allowed: 0")
-    cells = groups.make(cohort.iloc[found].reset_index(drop=True), study.attributes)
+    whose = people_of(ids, cohort, ("trials", f"{FOLD} images"), TrialsError)
+    cells = groups.make(whose, study.attributes)
     target = judged(targets, study.labels, ids).to_numpy(np.float64)
     what = f"trials {where[0]} {where[1]}"
     rows = [

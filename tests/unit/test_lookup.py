@@ -1,8 +1,10 @@
 import pandas as pd
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cxrfair.lookup import places, take
+from cxrfair.errors import CxrfairError
+from cxrfair.lookup import people_of, places, take
 
 WORDS = st.lists(st.none() | st.text(max_size=2), max_size=6)
 
@@ -28,3 +30,19 @@ def test_what_stands_nowhere_is_empty():
     assert taken.isna().tolist() == [False, True, False]
     assert taken.dropna().tolist() == ["b", "a"]
     assert str(taken.dtype) == "str"
+
+
+def test_people_stand_as_their_images_do():
+    cohort = pd.DataFrame({"image_id": _text("abc"), "patient_id": _text(["p", "q", "p"])})
+    found = people_of(["c", "b", "c"], cohort, ("here", "images"), CxrfairError)
+    assert found["patient_id"].tolist() == ["p", "q", "p"]
+    assert found.index.tolist() == [0, 1, 2]
+
+
+def test_images_of_nobody_are_refused():
+    class HereError(CxrfairError):
+        pass
+
+    cohort = pd.DataFrame({"image_id": _text("abc"), "patient_id": _text("pqr")})
+    with pytest.raises(HereError, match="^here: 2 drawn images are not in the cohort; allowed: 0$"):
+        people_of(["a", "x", "y"], cohort, ("here", "drawn images"), HereError)

@@ -3,13 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from cxrfair import outlines, tables
 from cxrfair.images.store import Store
 from cxrfair.localisation import Images, LocalisationError, Maps
 from cxrfair.localisation import localise as measure
-from cxrfair.lookup import places as find
+from cxrfair.lookup import people_of
 from cxrfair.pictured import NOTHING, choose, depict
 from cxrfair.stages._cli import call
 from cxrfair.statistics.uncertainty import Uncertainty
@@ -52,21 +50,15 @@ def localise(
     else:
         marks = tables.ANNOTATIONS.read(annotations[0])
         masks = outlines.from_annotations(ids, marks, listed, store.size)
-    images = Images(ids, _patients(ids, tables.COHORT.read(cohort)), masks)
+    what = ("localise", "drawn images")
+    people = people_of(ids, tables.COHORT.read(cohort), what, LocalisationError)
+    images = Images(ids, people["patient_id"].tolist(), masks)
     found = measure((name, dataset), study.reference, drawn, images, share, uncertainty)
     tables.LOCALISATION.write(found, out)
     first = {variant: of for (variant, seed), of in drawn.items() if seed == study.seeds[0]}
     shown = store.read(store.rows([ids[row] for row in choose(images)])) if truth else None
     kept = NOTHING if shown is None else depict(first, images, shown, share)
     kept.write(examples)
-
-
-def _patients(image_ids: list[str], cohort: pd.DataFrame) -> list[str]:
-    """Return whose images these are."""
-    row = find(pd.Series(image_ids, dtype="str"), cohort["image_id"])
-    if lost := int((row < 0).sum()):
-        raise LocalisationError(f"localise: {lost} drawn images are not in the cohort; allowed: 0")
-    return cohort["patient_id"].iloc[row].tolist()
 
 
 if __name__ == "__main__":

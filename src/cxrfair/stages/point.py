@@ -10,6 +10,7 @@ import pandas as pd
 from cxrfair import tables
 from cxrfair.images.store import Store
 from cxrfair.localisation import Maps, Masks
+from cxrfair.lookup import people_of
 from cxrfair.lookup import places as find
 from cxrfair.pointing import Outlined, PointingError
 from cxrfair.pointing import point as measure
@@ -68,7 +69,8 @@ def point(
         raise PointingError("point: maps of 0 models; at least 1 is needed")
     ids = tables.MAP_INDEX.read(places[0])["image_id"].tolist()
     outlined = _masks(ids, study.labels, masks, tables.MASK_INDEX.read(marks))
-    people = _people(ids, tables.COHORT.read(cohort))
+    what = ("point", "drawn images")
+    people = people_of(ids, tables.COHORT.read(cohort), what, PointingError)
     drawn, images = _Stored(files), Outlined(people, outlined)
     found = measure((name, dataset), study, drawn, images, uncertainty)
     tables.POINTING.write(found, out)
@@ -91,14 +93,6 @@ def _masks(ids: list[str], labels: tuple[str, ...], masks: Path, marks: pd.DataF
         inside = np.asarray(stored[of["row"].to_numpy(np.int64)]) > 0
         found[label] = (of["place"].to_numpy(np.intp), inside)
     return found
-
-
-def _people(image_ids: list[str], cohort: pd.DataFrame) -> pd.DataFrame:
-    """Return whose images these are."""
-    row = find(pd.Series(image_ids, dtype="str"), cohort["image_id"])
-    if lost := int((row < 0).sum()):
-        raise PointingError(f"point: {lost} drawn images are not in the cohort; allowed: 0")
-    return cohort.iloc[row].reset_index(drop=True)
 
 
 if __name__ == "__main__":
