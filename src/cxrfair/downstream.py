@@ -105,8 +105,8 @@ def judge(
         the accuracy of calling no image positive, the same for every model. Intervals: percentiles
         over resampled patients, the same for every model and as in the audit (of fewer than
         `min_group_size` images, Wilson's for an accuracy), the head being what it is; the
-        difference is from the reference variant's same seed. NaN with a note where there is no head
-        (one class in training), no threshold, or the measure is undefined.
+        difference is from the same seed of what a variant is compared with. NaN with a note where
+        there is no head (one class in training), no threshold, or the measure is undefined.
 
     Raises
     ------
@@ -128,7 +128,7 @@ def judge(
         found[model] = tasks.judge(heads, cuts, heads.score(stored.read(test.ids)))
     rows = [DOWNSTREAM.empty()]
     for (variant, seed), panel in found.items():
-        other = None if variant == study.reference else found.get((study.reference, seed))
+        other = found.get((study.compared_with(variant), seed))
         table = panel.beside(None if other is None else other.draws, rules.uncertainty)
         rows.append(table.assign(variant=variant, seed=seed))
     every = pd.concat(rows[1:] or rows, ignore_index=True).assign(study=where[0], dataset=where[1])

@@ -131,9 +131,9 @@ def measure(
     -------
     DataFrame
         Rows of `tables.EFFECTS`. Intervals: percentiles over resampled patients, the same for
-        every model, so that a difference from the reference variant's same seed is paired; it is
-        NaN of the reference itself. An effect on decisions is NaN with a note where there is no
-        threshold.
+        every model, so that a difference is paired: from the same seed of the variant that this
+        one is compared with; NaN of the reference. An effect on decisions is NaN with a note where
+        there is no threshold.
 
     Raises
     ------
@@ -153,7 +153,7 @@ def measure(
         told = track(pairs, what, "models", len(asked.models))
         draws = {model: asked.draw(own, cuts[model][0]) for model, own in told}
         for (variant, seed), own in draws.items():
-            other = None if variant == study.reference else draws.get((study.reference, seed))
+            other = draws.get((study.compared_with(variant), seed))
             rows = _list(study.labels, cuts[variant, seed][1], len(ids), uncertainty)
             table = _table(rows, own, other, uncertainty)
             table = table.assign(attribute=attribute, minus=values[0], plus=values[1])

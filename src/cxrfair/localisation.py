@@ -25,6 +25,7 @@ from cxrfair.statistics.panels import Panel
 from cxrfair.statistics.sums import Resampled
 from cxrfair.statistics.uncertainty import Uncertainty
 from cxrfair.statistics.versus import ANY
+from cxrfair.studies import Study
 from cxrfair.tables import LOCALISATION, MAP_INDEX
 
 Array = NDArray[np.float64]
@@ -201,7 +202,7 @@ def cells_inside(masks: Bools, grid: tuple[int, int]) -> Array:
 
 def localise(
     where: tuple[str, str],
-    reference: str,
+    study: Study,
     models: Mapping[tuple[str, int], Maps],
     images: Images,
     share: float,
@@ -213,8 +214,8 @@ def localise(
     ----------
     where
         Names of the study and of the data set.
-    reference
-        The variant of whose same seed others are told the difference.
+    study
+        It says which variant's same seed another is told the difference from.
     models
         Maps by variant and seed, of the same images.
     share
@@ -248,7 +249,7 @@ def localise(
         draws[model] = entries.draw(seen, entries.inside(maps.grid))
     listed, found = entries.listed(), [LOCALISATION.empty()]
     for (variant, seed), own in draws.items():
-        other = None if variant == reference else draws.get((reference, seed))
+        other = draws.get((study.compared_with(variant), seed))
         table = _table(listed, own, other, uncertainty)
         found.append(table.assign(variant=variant, seed=seed, looked_at=looked[variant, seed]))
     every = pd.concat(found[1:] or found, ignore_index=True)

@@ -167,8 +167,8 @@ def overlap(
         over the images of which both maps have one; the others are counted as `blank`. `expected`
         and `elsewhere`: see `unrelated` and `elsewhere`, over the same images. Intervals are
         percentiles over resampled patients of all images, the same for every model; so
-        differences from the reference variant's same seed are paired. NaN with a note where no
-        image has both areas.
+        differences, from the same seed of what a variant is compared with, are paired. NaN with a
+        note where no image has both areas.
 
     Raises
     ------
@@ -188,7 +188,7 @@ def overlap(
         tables[model] = _listed(pairs, study, found, patient)
     rows = [OVERLAP.empty()]
     for model, own in draws.items():
-        other = None if model[0] == study.reference else draws.get((study.reference, model[1]))
+        other = draws.get((study.compared_with(model[0]), model[1]))
         told = _told(tables[model], own, other, uncertainty)
         rows.append(told.assign(variant=model[0], seed=model[1]))
     every = pd.concat(rows[1:] or rows, ignore_index=True)

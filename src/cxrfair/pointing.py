@@ -167,7 +167,7 @@ def point(
         less the smallest hit rate of those with a mask. Intervals: percentiles over resampled
         patients of all images with maps, the same for every model; of a rate of few images
         Wilson's. NaN with a note where no image of a group, or of fewer than two groups, has a
-        mask. The difference is from the reference variant with the same seed.
+        mask. The difference is from the same seed of the variant that this one is compared with.
 
     Raises
     ------
@@ -177,13 +177,14 @@ def point(
         If a model has no map of an image.
     """
     pairs = _list(study, images, uncertainty)
-    ids, references = images.image_ids, [key for key in models if key[0] == study.reference]
-    draws = {key[1]: pairs.draw(models[key].at(ids)) for key in references}
     found, what = [POINTING.empty()], f"point {where[0]} {where[1]}"
-    for variant, seed in track(models, what, "models"):
-        is_reference = variant == study.reference
-        own = draws[seed] if is_reference else pairs.draw(models[variant, seed].at(ids))
-        table = pairs.table(own, None if is_reference else draws.get(seed), uncertainty)
+    draws = {
+        key: pairs.draw(maps.at(images.image_ids))
+        for key, maps in track(models.items(), what, "models", len(models))
+    }
+    for (variant, seed), own in draws.items():
+        other = draws.get((study.compared_with(variant), seed))
+        table = pairs.table(own, other, uncertainty)
         found.append(table.assign(variant=variant, seed=seed))
     every = pd.concat(found[1:] or found, ignore_index=True)
     every = every.assign(study=where[0], dataset=where[1])

@@ -43,6 +43,8 @@ class Variant(Section):
 
     With `post` nothing is trained: the scores are those of `upstream`, and thresholds are fitted
     for each of `groups`, cells of attributes (`group_thresholds`).
+
+    `against` names the variant that this one is compared with, in place of the study's reference.
     """
 
     method: Name | None = None
@@ -51,6 +53,7 @@ class Variant(Section):
     rebalance: Name = "none"
     groups: tuple[str, ...] = ()
     upstream: Name | None = None
+    against: Name | None = None
     settings: dict[str, Any] = {}
     train: dict[str, Any] = {}
 
@@ -134,6 +137,17 @@ class Study(Section):
         return self
 
     @model_validator(mode="after")
+    def _comparisons_have_two_sides(self) -> Self:
+        for name, variant in self.variants.items():
+            given = f"variants.{name}.against: {variant.against!r}"
+            if variant.against is not None and name == self.reference:
+                raise ValueError(f"{given}; the study's reference is compared with none")
+            if variant.against is not None and variant.against not in {*self.variants} - {name}:
+                others = [other for other in self.variants if other != name]
+                raise ValueError(f"{given}; allowed: another variant, {others}")
+        return self
+
+    @model_validator(mode="after")
     def _products_have_what_they_need(self) -> Self:
         if "pointing" in self.products and "maps" not in self.products:
             raise ValueError("products: 'pointing' is of maps; add 'maps' to them")
@@ -166,6 +180,12 @@ class Study(Section):
                     given = f"variants.{name}.upstream: {variant.upstream!r}"
                     raise ValueError(f"{given}; `{kind}` takes the {taken} of one of {list(have)}")
         return self
+
+    def compared_with(self, variant: str) -> str:
+        """Name the variant that differences of `variant` are from; of the reference '', none."""
+        if variant == self.reference:
+            return ""
+        return self.variants[variant].against or self.reference
 
 
 def homes(study: Study) -> tuple[str, ...]:

@@ -287,6 +287,11 @@ def test_difference_is_from_the_reference_of_the_same_seed_on_the_same_patients(
     assert found.loc[found["seed"] == 1, apart].isna().all(axis=None)
     same = [found[(found["variant"] == "ad") & (found["seed"] == seed)] for seed in (0, 1)]
     np.testing.assert_array_equal(same[0][NUMBERS], same[1][NUMBERS])
+    variants = {"erm": {"method": "erm"}, "ad": {"method": "ad"}}
+    variants["half"] = {"method": "ad", "against": "ad"}
+    models[("half", 0)] = store(tmp_path, people, strong, "d")
+    found = judge(WHERE, study(variants=variants), models, people, RULES)
+    assert (at(found, LABELS[0], "auroc", "half")[apart] == 0).all()
 
 
 def test_the_order_of_rows_changes_nothing(people, tmp_path):

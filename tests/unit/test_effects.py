@@ -143,6 +143,13 @@ def test_differences_are_paired_with_the_reference_of_the_same_seed():
     ends = own["difference_low"], own["difference_high"]
     assert ends == pytest.approx(tuple(np.quantile(draws, [0.05, 0.95])))
     assert at(found, ("erm", 1)).loc[("score", "direct"), "difference"] == 0.0625  # vanilla's is 0
+    of = study(variants=("vanilla", "erm", "half"))
+    half = of.variants["half"].model_copy(update={"against": "erm"})
+    of = of.model_copy(update={"variants": of.variants | {"half": half}})
+    again = [said(VANILLA, **FOUR), said(ERM, **other), said(("half", 0), **other)]
+    models = dict.fromkeys((VANILLA, ERM, ("half", 0)), cuts())
+    found = measured(pd.concat(again), models, of=of)
+    assert at(found, ("half", 0)).loc[("score", "direct"), "difference"] == 0
 
 
 def test_who_answers_as_the_reference_differs_from_it_by_exactly_nothing():

@@ -23,6 +23,7 @@ from cxrfair.methods._network import Network, Representation
 from cxrfair.methods._words import Strided
 from cxrfair.statistics.bootstrap import patient_counts
 from cxrfair.statistics.uncertainty import Uncertainty
+from cxrfair.studies import Study
 
 UNCERTAINTY = Uncertainty(resamples=80, confidence=0.9, seed=3, min_group_size=2)
 WHERE = ("quick", "nih")
@@ -129,8 +130,17 @@ def test_cells_agree_with_a_picture_drawn_fine_enough(size, rows, columns, seed)
     np.testing.assert_allclose(found, wanted, atol=1e-12)
 
 
-def measured(models, of, share=0.25, reference="erm"):
-    found = localise(WHERE, reference, models, of, share, UNCERTAINTY)
+def measured(models, of, share=0.25, **against):
+    variants = {
+        name: {"method": "erm", "against": against.get(name)} for name in ("erm", "dro", "jtt")
+    }
+    study = Study.model_validate(
+        {
+            **{"datasets": ("nih",), "labels": ("edema",), "attributes": ("sex",), "seeds": (0, 1)},
+            **{"reference": "erm", "variants": variants},
+        }
+    )
+    found = localise(WHERE, study, models, of, share, UNCERTAINTY)
     tables.LOCALISATION.check(found)
     return found
 
@@ -195,6 +205,8 @@ def test_models_that_look_alike_differ_by_nothing_and_each_seed_by_its_own():
     found = measured(models, of)
     assert at(found, variant="dro")["difference"] == 0
     assert at(found, variant="dro", seed=1)["difference"] == pytest.approx(2.5 / 3)
+    models |= {("jtt", 1): same}
+    assert at(measured(models, of, jtt="dro"), variant="jtt", seed=1)["difference"] == 0
     alone = measured({("dro", 0): same}, of)  # the reference draws no maps
     assert np.isnan(at(alone, variant="dro")["difference"])
 

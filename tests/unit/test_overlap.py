@@ -121,8 +121,8 @@ def of(n, patients=None, size=5):
     return Images(ids, patients or [f"p{row}" for row in range(n)], size)
 
 
-def measured(models, images):
-    found = overlap(WHERE, STUDY, saliency(models, images.image_ids), images, UNCERTAINTY)
+def measured(models, images, study=STUDY):
+    found = overlap(WHERE, study, saliency(models, images.image_ids), images, UNCERTAINTY)
     tables.OVERLAP.check(found)
     return found
 
@@ -173,6 +173,22 @@ def test_the_same_maps_are_one_and_disjoint_ones_nothing():
     habit = at(found, "faap", 1)
     assert habit["value"] == habit["elsewhere"] == 1
     assert np.isnan(habit["difference"])  # the reference has no seed 1
+
+
+def test_differences_are_from_what_a_variant_is_compared_with():
+    variants = {name: {"method": name} for name in ("erm", "faap", "ad")}
+    of_study = {
+        **STUDY.model_dump(),
+        "variants": variants | {"ad": {"method": "ad", "against": "faap"}},
+    }
+    models = {
+        ("erm", 0): (bars(0, 1, 2), bars(0, 1, 2)),
+        ("faap", 0): (bars(0, 1, 2), bars(3, 4, 4)),
+        ("ad", 0): (bars(0, 1, 2), bars(3, 4, 4)),
+    }
+    found = measured(models, of(3), study=Study.model_validate(of_study))
+    assert at(found, "faap")["difference"] == -1
+    assert at(found, "ad")["difference"] == 0
 
 
 def test_intervals_are_percentiles_over_patients_and_the_difference_is_paired():

@@ -290,6 +290,11 @@ def test_the_reference_is_that_of_the_same_seed(made):
     same, other = at(found, variant="dro"), at(found, variant="dro", seed=1)
     assert (same["difference"], same["p_value"]) == (0, 1)
     assert other["difference"] == 1
+    variants = {v: {"method": "erm"} for v in ("erm", "dro")}
+    variants["jtt"] = {"method": "erm", "against": "dro"}
+    of = study(made, variants=variants)
+    found = measured(of, models | {("jtt", 1): miss_all}, images)
+    assert at(found, variant="jtt", seed=1)["difference"] == -1
     alone = measured(study(made), {("dro", 0): hit_all}, images)  # the reference draws no maps
     assert np.isnan(at(alone, variant="dro")["difference"])
 

@@ -39,11 +39,29 @@ def test_intersections_are_made_of_single_attributes():
             "study.products.0: .*'embeddings', 'maps', 'saliency' or 'pointing'",
         ),
         ({"variants": {"erm": {"method": "erm", "sed": 1}}}, "study.variants.erm.sed: no such"),
+        (
+            {"variants": {"erm": {"method": "erm", "against": "dro"}, "dro": {"method": "dro"}}},
+            "variants.erm.against: 'dro'; the study's reference is compared with none",
+        ),
+        *(
+            (
+                {"variants": {"erm": {"method": "erm"}, "a": {"method": "erm", "against": other}}},
+                rf"variants.a.against: '{other}'; allowed: another variant, \['erm'\]",
+            )
+            for other in ("a", "b")
+        ),
     ],
 )
 def test_a_study_that_does_not_hang_together_is_refused(change, message):
     with pytest.raises(ConfigError, match=message):
         Study.parse(json.dumps(STUDY | change), "study")
+
+
+def test_variants_are_compared_with_the_reference_or_with_what_they_say():
+    variants = {name: {"method": "erm"} for name in ("erm", "half", "half_dro")}
+    variants["half_dro"]["against"] = "half"
+    study = Study.parse(json.dumps(STUDY | {"variants": variants}))
+    assert [study.compared_with(name) for name in variants] == ["", "erm", "half"]
 
 
 def chain(**upstream):

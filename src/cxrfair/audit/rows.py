@@ -46,7 +46,7 @@ def summary(panel: Panel, study: Study, config: AuditConfig) -> list[pd.DataFram
     mean, spread, number = panel.over_seeds(len(study.seeds))
     low, high, said = mean.intervals(config.confidence, config.min_group_size)
     small = _small(panel.places, config.min_group_size)
-    reference = mean.draws[list(study.variants).index(study.reference)]
+    place = {variant: row for row, variant in enumerate(study.variants)}
     rows = []
     for i, variant in enumerate(study.variants):
         row = panel.places.assign(
@@ -58,15 +58,16 @@ def summary(panel: Panel, study: Study, config: AuditConfig) -> list[pd.DataFram
             n_seeds=number[i],
             note=panels.joined(small, mean.notes[i], said[i]),
         )
-        against = None if variant == study.reference else reference
-        rows.append(row.assign(**_against(mean.draws[i], against, panel.places, config)))
+        other = study.compared_with(variant)
+        beside = mean.draws[place[other]] if other else None
+        rows.append(row.assign(**_against(mean.draws[i], beside, panel.places, config)))
     return rows
 
 
 def _against(
     draws: Array, reference: Array | None, places: pd.DataFrame, config: AuditConfig
 ) -> dict[str, Array]:
-    """Compare a variant's draws (k, 1 + b) with the reference's on the same resamples."""
+    """Compare a variant's draws (k, 1 + b) with another's on the same resamples."""
     if reference is None:
         return dict.fromkeys(COMPARED, np.full(len(draws), np.nan))
     difference = draws - reference

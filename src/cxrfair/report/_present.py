@@ -1,6 +1,6 @@
 """A tidy table as readers see it: values with their intervals in one cell, words for codes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,6 +10,7 @@ from cxrfair.report import _words as words
 from cxrfair.report._results import StudyResults
 
 PARTS = ("_low", "_high", "_difference", "_difference_low", "_difference_high", "_note")
+COMPARED = ("difference", "reduction", "original")  # in names of columns
 CODES = ("dataset", "label", "attribute", "group")  # columns whose entries are names
 State = Literal["", "undefined", "hidden", "repeat", "absent"]
 
@@ -58,6 +59,15 @@ def present(rows: pd.DataFrame, dataset: str, study: StudyResults) -> Shown:
     cells = [tuple(_cell(name, row, study) for name in bases) for row in rows.to_dict("records")]
     headings = tuple(words.heading(name, study) for name in bases)
     return Shown(dataset, headings, tuple(_without_repeats(cells)))
+
+
+def captioned(caption: str, columns: Iterable[str], study: StudyResults) -> str:
+    """Add to the caption of a table of differences which are not from the study's reference."""
+    own = {name: of.against for name, of in study.study.variants.items() if of.against}
+    if not own or not any(part in name for name in columns for part in COMPARED):
+        return caption
+    said = "; ".join(f"{name} from {other}" for name, other in own.items())
+    return f"{caption} Differences that are not from the study's reference: {said}."
 
 
 def _cell(name: str, row: Mapping[Any, Any], study: StudyResults) -> Cell:

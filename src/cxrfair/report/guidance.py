@@ -65,7 +65,7 @@ def pairs(study: StudyResults) -> list[Pair]:
     """Set every variant with guidance beside its partner without; one that has none is left out.
 
     The partner has the same ratio, groups and values of `train`; of several, one with the same
-    settings, then the study's reference, comes first.
+    settings, then the one it is compared with, comes first.
     """
     every = guided(study)
     partners = {of.variant: _partner(study, of, every) for of in every if of.level > 0}
@@ -98,16 +98,18 @@ def measured(study: StudyResults) -> pd.DataFrame:
     DataFrame
         One row a data set, judged label, attribute, metric and variant: `value` (mean over seeds),
         `ci_low`, `ci_high`, `difference` from the partner without guidance and its interval where
-        that partner is the study's reference (NaN elsewhere), `seed_sd` and `note`. The attribute
-        of a hit rate is `all`.
+        the variant is compared with that partner (NaN elsewhere), `seed_sd` and `note`. The
+        attribute of a hit rate is `all`.
     """
     rows = pd.concat([_gaps(study), _hit_rates(study)], ignore_index=True)
     names = [of.variant for of in guided(study)]
     known = [(d, label) for d in study.study.datasets for label in judged(study, d)]
     places = pd.MultiIndex.from_frame(rows[["dataset", "label"]])
     rows = rows[rows["variant"].isin(names) & places.isin(known)].reset_index(drop=True)
-    reference = study.study.reference
-    paired = {of.aligned.variant for of in pairs(study) if of.without.variant == reference}
+    told = study.study.compared_with
+    paired = [
+        of.aligned.variant for of in pairs(study) if of.without.variant == told(of.aligned.variant)
+    ]
     kept = rows["variant"].isin(paired)
     return rows.assign(**{name: rows[name].where(kept) for name in DIFFERENCES})
 
@@ -186,7 +188,7 @@ def _partner(study: StudyResults, of: Guided, every: Sequence[Guided]) -> Guided
         fitting,
         key=lambda each: (
             rest(each.variant) != rest(of.variant),
-            each.variant != study.study.reference,
+            each.variant != study.study.compared_with(of.variant),
         ),
     )
     return ordered[0] if ordered else None

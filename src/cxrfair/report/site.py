@@ -19,7 +19,7 @@ from cxrfair.files import whole, write_text
 from cxrfair.progress import track
 from cxrfair.report import _words, figures, tables
 from cxrfair.report._latex import latex, latex_sheets
-from cxrfair.report._present import Shown, split
+from cxrfair.report._present import Shown, captioned, split
 from cxrfair.report._results import StudyResults
 from cxrfair.report._sheets import BY_GROUP, BY_PLACE, Sheet, group_sheets, sheets
 from cxrfair.report._stamp import stamp
@@ -171,13 +171,14 @@ def _listing(name: str, study: StudyResults, out: Path) -> Listing | None:
     marked = frame.assign(simulated=frame["dataset"].isin(study.simulated))
     folder = out / "tables"
     write_text(folder / f"{name}.csv", marked.to_csv(index=False, lineterminator="\n"))
-    listing = Listing(name, source.TITLE, source.CAPTION, len(frame))
+    caption = captioned(source.CAPTION, map(str, frame), study)
+    listing = Listing(name, source.TITLE, caption, len(frame))
     if set(frame) >= BY_PLACE or set(frame) >= BY_GROUP:
         found = (sheets if set(frame) >= BY_PLACE else group_sheets)(frame, study)
         write_text(folder / f"{name}.tex", latex_sheets(found))
         return replace(listing, sheets=found)
     parts = split(frame, study)
-    write_text(folder / f"{name}.tex", latex(parts, source.CAPTION, study.simulated))
+    write_text(folder / f"{name}.tex", latex(parts, caption, study.simulated))
     return replace(listing, parts=parts)
 
 

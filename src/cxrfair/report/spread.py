@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from cxrfair.statistics.intervals import percentile
 from cxrfair.statistics.panels import join
+from cxrfair.studies import Study
 
 Array = NDArray[np.float64]
 ENDS = ("difference", "difference_low", "difference_high")
@@ -15,17 +16,17 @@ KEYS = ("dataset", "attribute", "metric", "variant")
 COLUMNS = (*KEYS, "value", "ci_low", "ci_high", "variance", "n_trials", *ENDS, "note")
 
 
-def over_trials(rows: pd.DataFrame, reference: str, confidence: float) -> pd.DataFrame:
+def over_trials(rows: pd.DataFrame, study: Study, confidence: float) -> pd.DataFrame:
     """Summarise trials by data set, attribute, metric and variant.
 
     Parameters
     ----------
     rows
         Rows of `tables.TRIALS`.
-    reference
-        The variant that differences are from: of the same trial of the same seed where both have
-        as many trials, and from its one trial where it has but one. Where both have several and
-        not as many, the difference is one of means, without an interval.
+    study
+        It says which variant another's differences are from: of the same trial of the same seed
+        where both have as many trials, and from its one trial where it has but one. Where both have
+        several and not as many, the difference is one of means, without an interval.
 
     Returns
     -------
@@ -42,7 +43,7 @@ def over_trials(rows: pd.DataFrame, reference: str, confidence: float) -> pd.Dat
         values = {key: np.asarray(of["value"], np.float64) for key, of in each.items()}
         for (variant, seed), of in each.items():
             own = values[variant, seed]
-            other = None if variant == reference else values.get((reference, seed))
+            other = values.get((study.compared_with(str(variant)), seed))
             line = {**_spread(own, confidence), **_away(own, other, confidence)}
             line["note"] = join(*of["note"].dropna(), line["note"]) or None
             found.append({**dict(zip(KEYS, (*place, variant), strict=True)), **line})
@@ -74,14 +75,16 @@ def _spread(values: Array, confidence: float) -> dict[str, Any]:
 
 
 def _away(values: Array, other: Array | None, confidence: float) -> dict[str, Any]:
-    """Compare the trials of one seed with those of the reference."""
+    """Compare the trials of one seed with those of another variant."""
     if other is None:
         return {**dict.fromkeys(ENDS, np.nan), "note": ""}
     if len(values) == len(other) or 1 in (len(values), len(other)):
         away = values - other
         return {**dict(zip(ENDS, (away.mean(), *_ends(away, confidence)), strict=True)), "note": ""}
     nothing = dict.fromkeys(ENDS, np.nan)
-    said = f"difference of means: {len(values)} trials here, {len(other)} of the reference"
+    said = (
+        f"difference of means: {len(values)} trials here, {len(other)} of what it is compared with"
+    )
     return {**nothing, "difference": values.mean() - other.mean(), "note": said}
 
 

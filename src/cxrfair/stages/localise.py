@@ -53,7 +53,7 @@ def localise(
     what = ("localise", "drawn images")
     people = people_of(ids, tables.COHORT.read(cohort), what, LocalisationError)
     images = Images(ids, people["patient_id"].tolist(), masks)
-    found = measure((name, dataset), study.reference, drawn, images, share, uncertainty)
+    found = measure((name, dataset), study, drawn, images, share, uncertainty)
     tables.LOCALISATION.write(found, out)
     first = {variant: of for (variant, seed), of in drawn.items() if seed == study.seeds[0]}
     shown = store.read(store.rows([ids[row] for row in choose(images)])) if truth else None

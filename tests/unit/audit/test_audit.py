@@ -135,6 +135,21 @@ def test_the_summary_is_over_seeds_and_against_the_reference(audited):
     assert np.isnan(reference["difference"])
 
 
+def test_a_variant_may_be_compared_with_another_than_the_reference(made, evidence, audited):
+    variants = {"erm": {"method": "erm"}, "dro": {"method": "group_dro"}}
+    study = made.study(variants=variants | {"half": {"method": "erm", "against": "dro"}})
+    models, cohorts = evidence
+    half = {Model(k.dataset, "half", k.seed): of for k, of in models.items() if k.variant == "erm"}
+    summary = audit("quick", study, models | half, cohorts, made.CONFIG).summary.set_index(KEYS)
+    place = ("auroc", "no_finding", "sex", "female")
+    theirs = summary.loc[("nih", "dro", *place)]
+    assert summary.loc[("nih", "half", *place), "difference"] == pytest.approx(
+        -theirs["difference"]
+    )
+    before = audited.summary.set_index(KEYS).loc[("nih", "dro", *place)]
+    assert theirs["difference"] == pytest.approx(before["difference"])
+
+
 def test_variants_are_paired(made, study, evidence):
     """Two variants with one set of predictions differ by exactly 0 in every resample."""
     models, cohorts = evidence

@@ -85,6 +85,13 @@ def test_measures_are_gaps_and_hit_rates_with_differences_from_the_partner_alone
     assert (gap["value"], gap["difference_high"]) == (0.08, -0.01)
     other = found.loc["jsrt", "nodule_or_mass", "sex", "auroc_gap", "half_aligned"]
     assert np.isnan(other["difference"])  # it is from `plain`, and the partner is `half`
+    variants = dict(guided.study.variants)
+    variants["half_aligned"] = variants["half_aligned"].model_copy(update={"against": "half"})
+    against = guided.study.model_copy(update={"variants": variants})
+    told = guidance.measured(replace(guided, study=against)).set_index(guidance.KEYS)
+    assert np.isfinite(
+        told.loc["jsrt", "nodule_or_mass", "sex", "auroc_gap", "half_aligned"].difference
+    )
     hits = found.loc["chexpert", "edema", "all", "hit_rate", "aligned_100"]
     assert hits["value"] == pytest.approx(0.51)  # seeds 0.50 and 0.52
     assert hits["seed_sd"] == pytest.approx(0.02 / np.sqrt(2))

@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from cxrfair.report import _words
 from cxrfair.report._latex import escape, latex
-from cxrfair.report._present import present
+from cxrfair.report._present import captioned, present
 from cxrfair.report._results import in_order
 
 ROWS = pd.DataFrame(
@@ -61,3 +63,17 @@ def test_latex_is_escaped(shown):
     assert text.startswith("% PHANTOM: simulated data\n")
     assert r"0.812 (0.700--0.900) $-$0.010 ($-$0.020 to 0.000) \\" in text
     assert "PHANTOM" not in latex([shown], "Cells_of", frozenset())
+
+
+def test_captions_of_differences_say_which_are_not_from_the_reference(results):
+    variants = dict(results.study.variants)
+    name = next(name for name in variants if name != results.study.reference)
+    variants |= {
+        "half": variants[name],
+        "half_told": variants[name].model_copy(update={"against": "half"}),
+    }
+    told = replace(results, study=results.study.model_copy(update={"variants": variants}))
+    said = "Means. Differences that are not from the study's reference: half_told from half."
+    assert captioned("Means.", ["auroc", "auroc_difference"], told) == said
+    assert captioned("Means.", ["auroc", "n"], told) == "Means."
+    assert captioned("Means.", ["auroc", "auroc_difference"], results) == "Means."

@@ -6,6 +6,7 @@ import pytest
 
 from cxrfair import tables
 from cxrfair.report.spread import over_trials
+from cxrfair.studies import Study
 
 
 def rows(**values):
@@ -21,8 +22,16 @@ def rows(**values):
     return frame[tables.TRIALS.schema.names]
 
 
-def summary(found, confidence=0.5, reference="erm"):
-    return over_trials(found, reference, confidence).set_index("variant")
+def summary(found, confidence=0.5, reference="erm", **against):
+    names = dict.fromkeys([reference, *found["variant"]])
+    variants = {name: {"method": "erm", "against": against.get(name)} for name in names}
+    study = Study.model_validate(
+        {
+            **{"datasets": ("nih",), "labels": ("edema",), "attributes": ("sex",), "seeds": (0,)},
+            **{"reference": reference, "variants": variants},
+        }
+    )
+    return over_trials(found, study, confidence).set_index("variant")
 
 
 def test_trials_of_one_seed_by_hand():
@@ -59,7 +68,7 @@ def test_of_several_and_not_as_many_only_means_are_compared():
     dfr = summary(rows(erm=[0.1, 0.5, 0.3], dfr=[0.2, 0.6])).loc["dfr"]
     assert dfr["difference"] == pytest.approx(0.1)
     assert dfr[["difference_low", "difference_high"]].isna().all()
-    assert dfr["note"] == "difference of means: 2 trials here, 3 of the reference"
+    assert dfr["note"] == "difference of means: 2 trials here, 3 of what it is compared with"
 
 
 def test_seeds_are_summarised_one_by_one():
@@ -86,4 +95,12 @@ def test_undefined_trials_stay_so_and_say_why():
 
 
 def test_no_trials_no_rows():
-    assert over_trials(tables.TRIALS.empty(), "erm", 0.95).empty
+    assert summary(tables.TRIALS.empty()).empty
+
+
+def test_a_variant_may_be_compared_with_another_than_the_reference():
+    found = rows(dfr=[0.5, 0.7], half=[0.4, 0.5], erm=[0.1, 0.1])
+    assert summary(found)["difference"].to_dict() == pytest.approx(
+        {"dfr": 0.5, "half": 0.35, "erm": np.nan}, nan_ok=True
+    )
+    assert summary(found, dfr="half").loc["dfr", "difference"] == pytest.approx(0.15)

@@ -58,7 +58,7 @@ def draw(study: StudyResults) -> Figure | None:
     """
     if study.trials.empty or not (found := families(study)):
         return None
-    of = over_trials(study.trials, study.study.reference, study.confidence)
+    of = over_trials(study.trials, study.study, study.confidence)
     rows = [(dataset, name) for dataset in study.study.datasets for name in study.study.attributes]
     width, height = PANEL_INCHES[0] * len(UP), PANEL_INCHES[1] * len(rows)
     names = [*(_named(study, each, found) for each in found), *_others(study, found)]

@@ -20,7 +20,7 @@ CAPTION = (
     "Guidance: the share of the outlined positive training images that guided the map. Mean over "
     "seeds with interval, over resampled patients (of the hit rate from the lowest to the highest "
     "end of the seeds' own), and below it the difference from the variant without guidance, on the "
-    "same patients, where that is the study's reference. SD: over seeds. Rows of the paper: the "
+    "same patients, where it is compared with that one. SD: over seeds. Rows of the paper: the "
     "printed means, and in place of the SD what stands behind their plus-minus, of images, splits "
     "and trainings of its own. A gap is never below 0, and its mean above the true one."
 )

@@ -16,8 +16,8 @@ CAPTION = (
     "guidance: comparisons are of every gap (accuracy, AUROC, sensitivity, F1) x label x attribute "
     "x data set that is defined for both. Better: the gap of the means is smaller at all, which "
     "chance alone makes of about half. Surely: the interval of the difference on the same "
-    "resampled patients leaves out 0; it is known only where the other variant is the study's "
-    "reference. With hit rates: as the paper counts them, once for each attribute, though they are "
+    "resampled patients leaves out 0; it is known only where the study compares the one with the "
+    "other. With hit rates: as the paper counts them, once for each attribute, though they are "
     "the same number. Over all: all external data sets, or all of a study that has none; of the "
     "paper all that it prints, whatever data sets are here. Paper: recounted from its printed "
     "means, whichever is bold; surely: the interval of the difference of two means of five repeats "
@@ -34,7 +34,7 @@ COLUMNS = (
 )
 HERE, EVERYWHERE = "this data set", "all"  # external ones, where there are any
 GAPS, BOTH = "gaps", "gaps and hit rates"
-NO_INTERVAL = "no interval: the variant without guidance is not the study's reference"
+NO_INTERVAL = "no interval: the study does not compare it with the variant without guidance"
 PLACE = ["dataset", "label", "attribute", "metric", "gain", "surely"]
 Told = tuple[str, str, pd.DataFrame]  # variant, against, comparisons
 

@@ -100,7 +100,8 @@ def _named(claim: Claim, dataset: str, attribute: str, variant: str) -> Line:
 def _numbers(claim: Claim, place: Place, study: StudyResults, judged: Judged) -> Line:
     """Return both variants' numbers, and the change where the audit has its interval."""
     dataset, attribute, variant = place
-    reference, metric = study.study.reference, claim.metric
+    reference = study.study.compared_with(variant) or variant
+    metric = claim.metric
     if metric is None:
         return _pair((np.nan, np.nan), NOT_MEASURED)
     first, second = (dataset, attribute, reference), place

@@ -58,7 +58,7 @@ def _ours(study: StudyResults) -> Ours:
     """Arrange what may be shown of all images and between groups, by place; trials where any."""
     rows = study.summary[study.summary["group"].isin([ALL, BETWEEN])]
     if not study.trials.empty:
-        tried = over_trials(study.trials, study.study.reference, study.confidence)
+        tried = over_trials(study.trials, study.study, study.confidence)
         rows = pd.concat([rows, tried.assign(label=MEAN)], ignore_index=True)  # the last stands
     keys = ["dataset", "label", "attribute", "metric", "variant"]
     places = rows[keys].itertuples(index=False, name=None)

@@ -56,7 +56,7 @@ def make(study: StudyResults) -> pd.DataFrame:
     """Return one row a data set, attribute, metric and variant; none where there are no trials."""
     if study.trials.empty:
         return pd.DataFrame(columns=list(COLUMNS))
-    found = over_trials(study.trials, study.study.reference, study.confidence)
+    found = over_trials(study.trials, study.study, study.confidence)
     known = {
         "dataset": study.study.datasets,
         "attribute": (ALL, *study.study.attributes),

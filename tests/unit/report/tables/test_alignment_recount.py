@@ -45,6 +45,16 @@ def test_without_the_reference_there_is_no_interval(guided):
     assert half["n_surely_better_note"] == recount.NO_INTERVAL
 
 
+def test_with_what_it_is_compared_with_there_is_one(guided):
+    variants = dict(guided.study.variants)
+    variants["half_aligned"] = variants["half_aligned"].model_copy(update={"against": "half"})
+    told = replace(guided, study=guided.study.model_copy(update={"variants": variants}))
+    half = row(recount.make(told), "jsrt", "gaps", "this data set", "half_aligned")
+    assert half["against"] == "half"
+    assert not pd.isna(half["n_surely_better"])
+    assert pd.isna(half["n_surely_better_note"])
+
+
 def test_the_paper_s_own_recount_stands_beside_what_it_claims(guided):
     found = recount.make(guided)
     every = row(found, "jsrt", "gaps and hit rates", "all", "paper: Aligner")
