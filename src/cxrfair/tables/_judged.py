@@ -25,7 +25,7 @@ _SUMMARY = {
     **_INTERVAL,
     "seed_sd": "float64?",
     "n_seeds": "int32",
-    "difference": "float64?",  # from the reference variant, on the same resampled patients
+    "difference": "float64?",  # from what it is compared with, on the same resamples
     "difference_low": "float64?",
     "difference_high": "float64?",
     "p_value": "float64?",  # of that difference, two-sided, for this row alone
@@ -35,7 +35,7 @@ _SUMMARY = {
     **_COUNTS,
 }
 
-SUMMARY = Table(  # mean over a variant's seeds; difference from the reference variant
+SUMMARY = Table(  # mean over a variant's seeds; difference from what it is compared with
     "summary",
     key=("study", "dataset", "variant", "metric", "label", "attribute", "group"),
     columns=_SUMMARY,
@@ -117,7 +117,7 @@ LOCALISATION = Table(  # how much of where a model looks is inside the findings 
         "lift": "float64?",  # value / expected
         "lift_low": "float64?",
         "lift_high": "float64?",
-        "difference": "float64?",  # from the reference variant's same seed, on the same patients
+        "difference": "float64?",  # from the same seed of what it is compared with; paired
         "difference_low": "float64?",
         "difference_high": "float64?",
         "n": "int64",  # images with a mask
@@ -140,7 +140,7 @@ POINTING = Table(  # how often the point a model's map of a label is largest at 
         "statistic": "string",
         **_INTERVAL,
         "expected": "float64?",  # share of the images that is mask: what a random point would hit
-        "difference": "float64?",  # from the reference variant's same seed, on the same patients
+        "difference": "float64?",  # from the same seed of what it is compared with; paired
         "difference_low": "float64?",
         "difference_high": "float64?",
         "p_value": "float64?",  # of that difference, two-sided, for this row alone
@@ -168,7 +168,7 @@ EFFECTS = Table(  # what an attribute does to a model's answers along each path,
         "n": "int64",
         "n_patients": "int64",
         **_INTERVAL,
-        "difference": "float64?",  # from the reference variant's same seed, on the same patients
+        "difference": "float64?",  # from the same seed of what it is compared with; paired
         "difference_low": "float64?",
         "difference_high": "float64?",
         "note": "string?",
@@ -190,7 +190,7 @@ DOWNSTREAM = Table(  # heads fitted anew for other labels on the features of fro
         "n_patients": "int64",
         "n_positive": "int64",
         **_INTERVAL,
-        "difference": "float64?",  # from the reference variant's same seed, on the same patients
+        "difference": "float64?",  # from the same seed of what it is compared with; paired
         "difference_low": "float64?",
         "difference_high": "float64?",
         "note": "string?",
@@ -267,7 +267,7 @@ OVERLAP = Table(  # how far what speaks for a label in an image is what speaks f
         **_INTERVAL,  # Dice of the two areas, mean over images
         "expected": "float64?",  # of unrelated areas of the same sizes
         "elsewhere": "float64?",  # with the attribute's areas in the other images
-        "difference": "float64?",  # from the reference variant's same seed, on the same patients
+        "difference": "float64?",  # from the same seed of what it is compared with; paired
         "difference_low": "float64?",
         "difference_high": "float64?",
         "n": "int64",  # images of which both maps have an area
