@@ -42,5 +42,5 @@ onerror:
 rule all:
     default_target: True
     input:
-        rules.report.output.page,
+        rules.page.output.page,
         PRODUCTS,

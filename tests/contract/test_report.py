@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 
 from cxrfair.report import figures, tables
 from cxrfair.report._stamp import WORD, stamp
+from cxrfair.report.article import SECTIONS
 from cxrfair.report.figures._style import RC, datasets_of
-from cxrfair.report.site import SECTIONS
 from cxrfair.report.suppression import suppress
 
 VARIANTS = {

@@ -69,7 +69,7 @@ def metric(results, dataset, name):
 
 def test_effects_are_measured_without_training_anything(asked):
     told_of_the_study = {"probe": 2, "audit": 1, "select": 1}
-    assert asked[1] == dict.fromkeys(STAGES, 2) | told_of_the_study | {"report": 1}
+    assert asked[1] == dict.fromkeys(STAGES, 2) | told_of_the_study | {"report": 1, "page": 1}
 
 
 def test_every_world_pictures_the_same_test_images(asked):
@@ -136,7 +136,7 @@ def test_what_is_made_again_is_the_same_bytes(asked):
     before = {path: path.read_bytes() for path in files}
     for path in files:
         path.unlink()
-    assert workplace.planned() == dict.fromkeys(STAGES, 2) | {"report": 1}
+    assert workplace.planned() == dict.fromkeys(STAGES, 2) | {"report": 1, "page": 1}
     workplace.snakemake()
     for path, bytes_before in before.items():
         assert path.read_bytes() == bytes_before, path

@@ -31,7 +31,7 @@ def test_touching_every_file_re_runs_nothing(workplace):
 def test_editing_a_method_re_runs_its_models_and_what_follows(workplace):
     workplace.edit("src/cxrfair/methods/group_dro.py", '"""Group', '"""The group')
     follows = {"train": 2, "predict": 2, "embed": 2, "threshold": 2}
-    follows |= {"probe": 2, "select": 1, "audit": 1, "report": 1}
+    follows |= {"probe": 2, "select": 1, "audit": 1, "report": 1, "page": 1}
     assert workplace.planned() == follows
     assert workplace.stale()[:1] == ["train"]
     workplace.run("dvc", "repro")
@@ -41,7 +41,7 @@ def test_editing_a_method_re_runs_its_models_and_what_follows(workplace):
 
 def test_changing_one_setting_re_runs_its_readers(workplace):
     workplace.params(threshold__rule="youden")
-    assert workplace.planned() == {"threshold": 4, "audit": 1, "report": 1}
+    assert workplace.planned() == {"threshold": 4, "audit": 1, "report": 1, "page": 1}
     assert workplace.stale() == ["predict", "metrics"]  # heads for other labels too
     workplace.snakemake()
     workplace.run("dvc", "repro")
@@ -65,7 +65,7 @@ def test_adding_a_row_of_data_re_runs_its_data_set_and_what_follows(workplace):
     assert jobs == {
         "ingest": 1, "images_shard": 2, "images": 1, "cohort": 1, "split": 1, "group": 1,
         "rebalance": 1, "train": 2, "predict": 2, "embed": 2, "threshold": 2, "probe": 1,
-        "select": 1, "audit": 1, "report": 1,
+        "select": 1, "audit": 1, "report": 1, "page": 1,
     }  # fmt: skip
     assert set(workplace.stale()) <= {"phantom", *FROM_RECORDS}
     assert workplace.stale()

@@ -20,7 +20,7 @@ QUICKSTART = "studies__quickstart"
 JTT = {f"{QUICKSTART}__variants__jtt": {"method": "jtt", "rebalance": "none"}}
 WORDS = {f"{QUICKSTART}__variants__stride": {"method": "stride_net", "groups": ["sex"]}}
 ASKED = {f"{QUICKSTART}__products": ["embeddings", "maps"], f"{QUICKSTART}__paper": "stride_net"}
-FOLLOWS = {"probe": 2, "select": 1, "audit": 1, "report": 1}
+FOLLOWS = {"probe": 2, "select": 1, "audit": 1, "report": 1, "page": 1}
 ONE_VARIANT = {"train": 2, "predict": 2, "threshold": 2, "embed": 2, **FOLLOWS}
 
 
@@ -128,7 +128,7 @@ def test_products_made_again_are_the_same_bytes(extended):
     before = {path: path.read_bytes() for path in files}
     for path in files:
         path.unlink()
-    again = {"embed": 8, "draw": 8, "probe": 2, "localise": 2, "select": 1, "report": 1}
+    again = {"embed": 8, "draw": 8, "probe": 2, "localise": 2, "select": 1, "report": 1, "page": 1}
     assert extended.planned() == again
     extended.snakemake()
     for path, bytes_before in before.items():
@@ -163,7 +163,7 @@ def test_a_change_of_an_upstream_re_runs_what_starts_from_it(extended, tmp_path)
 def test_a_change_of_how_maps_are_drawn_re_runs_only_those(extended, tmp_path):
     workplace = extended.copy(tmp_path / "clone")
     workplace.params(draw__images=3)
-    assert workplace.planned() == {"draw": 8, "localise": 2, "report": 1}
+    assert workplace.planned() == {"draw": 8, "localise": 2, "report": 1, "page": 1}
     assert workplace.stale() == ["predict", "metrics"]
 
 

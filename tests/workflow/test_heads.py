@@ -180,7 +180,7 @@ def test_the_report_has_trials_lists_and_what_alpha_costs(root):
 def test_another_alpha_fits_that_variant_alone_again(changed):
     assert changed.planned() == {}
     changed.params(studies__headed__variants__alpha_4=HEADED | CHANGED)
-    told_of_the_study = {"probe": 1, "trials": 1, "audit": 1, "select": 1, "report": 1}
+    told_of_the_study = {"probe": 1, "trials": 1, "audit": 1, "select": 1, "report": 1, "page": 1}
     assert changed.planned() == {"heads": 1, "threshold": 1} | told_of_the_study
     assert jobs(changed) == {("headed", "alpha_4")}
 
@@ -189,7 +189,17 @@ def test_another_share_of_a_list_trains_its_variants_alone_again(changed):
     changed.params(rebalance__down={"strategy": "cluster_downsample"} | OVER_GROUPS | {
         "target": "cap", "cap": 2.0,
     })  # fmt: skip
-    once = ("rebalance", "train", "predict", "threshold", "weigh", "audit", "select", "report")
+    once = (
+        "rebalance",
+        "train",
+        "predict",
+        "threshold",
+        "weigh",
+        "audit",
+        "select",
+        "report",
+        "page",
+    )
     assert changed.planned() == dict.fromkeys(once, 1)
     assert jobs(changed) == {("listed", "down")}
 

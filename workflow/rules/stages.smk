@@ -85,4 +85,4 @@ rule stage_metrics:
 
 rule stage_report:
     input:
-        rules.report.output.page,
+        rules.page.output.page,

@@ -1,30 +1,30 @@
-"""Everything the studies found to one page, tables and figures."""
+"""What one study found to its tables, its figures and its part of the page."""
 
-import json
 from pathlib import Path
-from typing import Any
 
+from cxrfair.files import write_text
 from cxrfair.report import ReportConfig
+from cxrfair.report.article import write
 from cxrfair.report.collect import Facts, Files, collect
-from cxrfair.report.site import build
-from cxrfair.stages._cli import call
+from cxrfair.stages._cli import as_json, call
 from cxrfair.studies import Study
 
 
 def report(
-    studies: dict[str, Any], files: dict[str, Any], facts: Facts, config: ReportConfig, out: Path
+    *,
+    name: str,
+    study: Study,
+    files: Files,
+    facts: Facts,
+    config: ReportConfig,
+    out: Path,
+    article: Path,
 ) -> None:
-    """Write the report; `files` names each study's files (see `report.collect.Files`)."""
-    results = [
-        collect(
-            name,
-            Study.parse(json.dumps(study), f"studies.{name}"),
-            Files.parse(json.dumps(files[name]), f"files.{name}"),
-            facts,
-        )
-        for name, study in studies.items()
-    ]
-    build(results, config, out)
+    """Write a study's part of the report; `files` are those of the study."""
+    written = write(collect(name, study, files, facts), config, out)
+    for folder in ("tables", "figures"):  # a study with none of a kind still has its folder
+        (out / folder).mkdir(parents=True, exist_ok=True)
+    write_text(article, as_json(written.model_dump(mode="json")))
 
 
 if __name__ == "__main__":
