@@ -22,8 +22,6 @@ def report(
 ) -> None:
     """Write a study's part of the report; `files` are those of the study."""
     written = write(collect(name, study, files, facts), config, out)
-    for folder in ("tables", "figures"):  # a study with none of a kind still has its folder
-        (out / folder).mkdir(parents=True, exist_ok=True)
     write_text(article, as_json(written.model_dump(mode="json")))
 
 
