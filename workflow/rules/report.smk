@@ -1,13 +1,10 @@
-LOOK = "src/cxrfair/report/"
-
-
 rule report:
     input:
         lambda wildcards: flat(study_files(wildcards.study)),
         code=code(
             "report", *plugged_in("report.tables", "report.figures", "metrics", "comparisons")
         ),
-        look=LOOK + "article.html",
+        look="src/cxrfair/report/article.html",
     output:
         tables=directory("results/report/{study}/tables"),
         figures=directory("results/report/{study}/figures"),
@@ -34,7 +31,7 @@ rule page:
     input:
         articles=[rules.report.output.article.format(study=name) for name in STUDIES],
         code=code("page"),
-        look=[LOOK + "page.html", LOOK + "page.css"],
+        look=["src/cxrfair/report/page.html", "src/cxrfair/report/page.css"],
     output:
         page="results/report/index.html",
     log:
