@@ -17,6 +17,7 @@ from cxrfair.config import Section
 from cxrfair.files import whole, write_text
 from cxrfair.progress import track
 from cxrfair.report import _words, figures, tables
+from cxrfair.report._config import ReportConfig
 from cxrfair.report._latex import latex, latex_sheets
 from cxrfair.report._present import Shown, captioned, split
 from cxrfair.report._results import StudyResults
@@ -26,7 +27,7 @@ from cxrfair.report._templates import template
 from cxrfair.report.composition import ANY
 from cxrfair.report.figures._layout import lay_out
 from cxrfair.report.figures._style import RC
-from cxrfair.report.suppression import ReportConfig, suppress
+from cxrfair.report.suppression import suppress
 from cxrfair.statistics.cells import ALL
 
 SECTIONS = {  # in the order of the page
